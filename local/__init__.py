@@ -1,0 +1,1 @@
+"""The laptop cloud: the AWS services that the platform uses, on loopback, in one process."""
