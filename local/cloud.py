@@ -1,0 +1,88 @@
+"""The process that is the laptop cloud: embedded AWS, Step Functions, EMR Serverless, and Snowflake's stand-in.
+
+Run by `assay up` as `python -m local.cloud --port P`; it binds loopback only and takes its children with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from local.home import ACCOUNT, REGION, ROOT, SECRET_ACCESS_KEY, CloudState, Home
+from local.processes import free_port
+
+
+def environment(home: Home, port: int) -> dict[str, str]:
+    """The embedded AWS's settings; credentials and endpoints of the user's own are left out on purpose."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return inherited | {
+        "AUTH": "true",
+        "AWS_ACCESS_KEY_ID": ACCOUNT,
+        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "LAMBDA_EXECUTOR": "local",
+        "LOG_LEVEL": "WARNING",
+        "MINISTACK_ACCOUNT_ID": ACCOUNT,
+        "MINISTACK_HOST": "127.0.0.1",
+        "MINISTACK_REGION": REGION,
+        "TMPDIR": str(home.scratch),
+    }
+
+
+def start_snowflake(home: Home, port: int) -> subprocess.Popen[bytes]:
+    """Snowflake's stand-in as a child process; it loads TPC-H and then listens on `port`."""
+    command = [sys.executable, "-m", "local.standins.snowflake", "--port", str(port)]
+    command += ["--tpch", str(ROOT / "build" / "tpch")]
+    with (home.path / "snowflake.log").open("wb") as log:
+        return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+
+
+def serve(home: Home, port: int, jars: Path) -> None:
+    """Serve until told to stop."""
+    # ministack reads its settings from the environment while it is imported
+    from ministack import app as ministack_app
+
+    import local.emr
+    import local.stepfunctions
+    from local.seams import ministack_cloud
+
+    state = CloudState(pid=os.getpid(), port=port, snowflake_port=free_port())
+    ministack_cloud.count_loopback_as_secure()
+    local.stepfunctions.install(state.endpoint_url)
+    emr = local.emr.install(endpoint_url=state.endpoint_url, jars=jars, state_dir=home.path)
+    snowflake = start_snowflake(home, state.snowflake_port)
+    emr.start()
+    home.write(state)
+    sys.argv = ["ministack"]
+    try:
+        ministack_app.main()
+    finally:
+        emr.stop()
+        snowflake.kill()
+
+
+def main() -> None:
+    """Take the home's lock, then serve in it."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--jars", type=Path, required=True)
+    arguments = parser.parse_args()
+    home = Home.default()
+    with home.lock():
+        (home.path / "cloud.json").unlink(missing_ok=True)
+        shutil.rmtree(home.scratch, ignore_errors=True)
+        home.scratch.mkdir()
+        os.environ.clear()
+        os.environ.update(environment(home, arguments.port))
+        serve(home, arguments.port, arguments.jars)
+
+
+if __name__ == "__main__":
+    main()

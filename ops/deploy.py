@@ -1,0 +1,101 @@
+"""Deploys the synthesized `local` template to the laptop cloud, through CloudFormation as on AWS."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform as host
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from botocore.exceptions import WaiterError
+
+from local.standins import snowflake
+from ops import package
+from ops.errors import OpsError
+from ops.platform import Access, outputs
+
+ROOT = package.ROOT
+SYNTH = ROOT / "build" / "synth"
+LAKE, PIPELINE = "assay-local-lake", "assay-local-pipeline"
+
+
+def host_architecture() -> str:
+    """This machine's architecture in AWS's words: x86_64 or arm64."""
+    return {"aarch64": "arm64", "arm64": "arm64"}.get(host.machine(), "x86_64")
+
+
+def synthesize(stage: str) -> Path:
+    """The folder of `stage`'s templates, synthesized anew when something that goes into them has changed.
+
+    Raises:
+        OpsError: the app does not synthesize; the sentence ends with what it printed last.
+    """
+    folder = SYNTH / stage
+    stamp, digest = folder / ".digest", _inputs_digest()
+    if not stamp.exists() or stamp.read_text() != digest:
+        result = subprocess.run(
+            [sys.executable, "cdk/app.py", stage], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        if result.returncode:
+            last = (result.stderr.strip().splitlines() or ["no output"])[-1]
+            raise OpsError(f"the templates of stage {stage} do not synthesize: {last}")
+        stamp.write_text(digest)
+    return folder
+
+
+def _inputs_digest() -> str:
+    digest = hashlib.sha256()
+    folders = ("cdk", "config", "state_machines", "build/artifacts")
+    files = [ROOT / "cdk.json", ROOT / "uv.lock"]
+    files += [path for name in folders for path in sorted((ROOT / name).glob("*.*")) if path.is_file()]
+    for path in files:
+        digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def prepare() -> Path:
+    """Build the archives for this machine and synthesize the local templates; returns their folder."""
+    package.build(host_architecture())
+    return synthesize("local")
+
+
+def deploy(access: Access, folder: Path, snowflake_port: int, say: Callable[[str], None]) -> None:
+    """Create both stacks, upload the archives between them, and fill in the secret.
+
+    Args:
+        access: the laptop cloud.
+        folder: where the local templates are.
+        snowflake_port: where Snowflake's stand-in listens.
+        say: told what is being done, a few words a step.
+    Raises:
+        OpsError: a stack does not come up; the sentence names the first resource that failed and why.
+    """
+    say("stack of the lake")
+    _create(access, LAKE, folder)
+    lake = outputs(access, LAKE)
+    say("archives")
+    for key, path in package.files(host_architecture()).items():
+        access.s3.upload_file(str(path), lake["CodeBucketName"], key)
+    secret = json.dumps(snowflake.secret(snowflake_port))
+    access.secrets.put_secret_value(SecretId=lake["SnowflakeSecretArn"], SecretString=secret)
+    say("stack of the pipeline")
+    _create(access, PIPELINE, folder)
+
+
+def _create(access: Access, stack: str, folder: Path) -> None:
+    cloudformation = access.cloudformation
+    body = (folder / f"{stack}.template.json").read_text()
+    cloudformation.create_stack(StackName=stack, TemplateBody=body, Capabilities=["CAPABILITY_NAMED_IAM"])
+    try:
+        waiter = cloudformation.get_waiter("stack_create_complete")
+        waiter.wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
+    except WaiterError:
+        events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
+        failed = [event for event in reversed(events) if event["ResourceStatus"].endswith("_FAILED")]
+        why = failed[0] if failed else {}
+        raise OpsError(
+            f"stack {stack} did not come up: {why.get('LogicalResourceId')}: {why.get('ResourceStatusReason')}"
+        ) from None
