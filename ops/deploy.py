@@ -95,7 +95,5 @@ def _create(access: Access, stack: str, folder: Path) -> None:
     except WaiterError:
         events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
         failed = [event for event in reversed(events) if event["ResourceStatus"].endswith("_FAILED")]
-        why = failed[0] if failed else {}
-        raise OpsError(
-            f"stack {stack} did not come up: {why.get('LogicalResourceId')}: {why.get('ResourceStatusReason')}"
-        ) from None
+        why = [f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}" for event in failed[:1]]
+        raise OpsError(f"stack {stack} did not come up: {why[0] if why else 'no resource failed'}") from None

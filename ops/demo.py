@@ -1,0 +1,62 @@
+"""The first thing a newcomer sees: the history as a first run, one more day as a second, and the gold table."""
+
+from __future__ import annotations
+
+import datetime
+import time
+
+from rich.live import Live
+
+from ops import lake, laptop, run, show
+from ops.errors import OpsError
+from ops.platform import Platform, platform
+
+HISTORY_UNTIL, NEXT_DAY = datetime.date(2026, 7, 30), datetime.date(2026, 7, 31)
+
+
+def demo() -> None:
+    """Run both days on a laptop cloud of its own and print what came of them.
+
+    Raises:
+        OpsError: the cloud is up already, does not come up, or a run does not succeed.
+    """
+    started = time.monotonic()
+    with show.CONSOLE.status("starting") as status:
+        laptop.up(lambda words: status.update(f"laptop cloud: {words}"))
+    try:
+        target = platform("local")
+        show.CONSOLE.print(f"laptop cloud up in {time.monotonic() - started:.0f} s")
+        began = time.monotonic()
+        for title, day in (("history until", HISTORY_UNTIL), ("one more day,", NEXT_DAY)):
+            show.CONSOLE.rule(f"[bold]{title} {day}", align="left")
+            _run(target, day)
+        took = time.monotonic() - began
+        show.CONSOLE.rule("[bold]what came of it", align="left")
+        _tables(target)
+        show.CONSOLE.print(f"both runs: {took:.1f} s; everything: {time.monotonic() - started:.0f} s")
+    finally:
+        laptop.down()
+
+
+def _run(target: Platform, day: datetime.date) -> None:
+    with Live(console=show.CONSOLE, refresh_per_second=4) as live:
+        execution = run.start(target, day)
+        now = run.watch(target, execution, lambda progress: live.update(show.states(progress)))
+    show.CONSOLE.print(show.ending(now))
+    if now.status != "SUCCEEDED":
+        raise OpsError(f"the run of {day} ended {now.status}")
+    counts = [
+        {"table": table, "rows of this run": count} for table, count in sorted(now.output.get("rows", {}).items())
+    ]
+    show.CONSOLE.print(show.rows("", counts))
+
+
+def _tables(target: Platform) -> None:
+    counts = [{"table": path, "rows": lake.count(target, path)} for path in lake.tables(target)]
+    show.CONSOLE.print(show.rows("the lake", counts))
+    revenue = lake.table(target, "gold/fct_daily_revenue").to_pyarrow_table(
+        columns=["revenue_date", "currency", "orders", "revenue", "rate", "rate_date", "revenue_eur"],
+        filters=[("revenue_date", ">=", HISTORY_UNTIL)],
+    )
+    records = sorted(revenue.to_pylist(), key=lambda row: (row["revenue_date"], row["currency"]))
+    show.CONSOLE.print(show.rows("gold.fct_daily_revenue, the last two days", records))

@@ -1,0 +1,177 @@
+"""The `assay` command."""
+
+from __future__ import annotations
+
+import datetime
+import errno
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.live import Live
+
+from local.home import Home
+from ops import demo as demonstration
+from ops import laptop, run, show
+from ops.errors import OpsError
+from ops.platform import platform
+
+app = typer.Typer(
+    help="Assay: a lakehouse pipeline that a redrive can bring back.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Stage = Annotated[str, typer.Option(help="local, dev or prod.")]
+Execution = Annotated[str, typer.Argument(help="ARN, name or run id of an execution, or `last`.")]
+
+
+@app.command()
+def up(as_json: AsJson = False) -> None:
+    """Start the laptop cloud and deploy the platform to it."""
+    started = datetime.datetime.now(tz=datetime.UTC)
+    with show.CONSOLE.status("starting") as status:
+        laptop.up(lambda words: status.update(f"laptop cloud: {words}"))
+    took = (datetime.datetime.now(tz=datetime.UTC) - started).total_seconds()
+    if as_json:
+        print(show.as_json(laptop.environment()))
+    else:
+        endpoint = laptop.environment()["endpoint_url"]
+        show.CONSOLE.print(f"the laptop cloud is up at {endpoint} ({took:.0f} s); next: assay run --date 2026-07-30")
+
+
+@app.command()
+def down(quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing.")] = False) -> None:
+    """Stop the laptop cloud; what it held is gone."""
+    stopped = laptop.down()
+    if not quiet:
+        show.CONSOLE.print("the laptop cloud is down" if stopped else "the laptop cloud was not up")
+
+
+@app.command()
+def env(as_json: AsJson = False) -> None:
+    """Print what another program needs to speak to the laptop cloud."""
+    environment = laptop.environment()
+    if as_json:
+        print(show.as_json(environment))
+    else:
+        for name, value in environment.items():
+            show.CONSOLE.print(f"{name:18}", str(value), style="default", highlight=False)
+
+
+@app.command(name="run")
+def run_command(
+    date: Annotated[str, typer.Option(help="The day of data, such as 2026-07-30; yesterday by default.")] = "",
+    as_json: AsJson = False,
+    stage: Stage = "local",
+) -> None:
+    """Run a day and follow it to its end."""
+    day = parse_date(date)
+    target = platform(stage)
+    follow(target.stage, run.start(target, day), as_json)
+
+
+@app.command()
+def runs(as_json: AsJson = False, stage: Stage = "local") -> None:
+    """List executions, newest first."""
+    found = [
+        {
+            "name": execution["name"],
+            "status": execution["status"],
+            "started": execution["startDate"],
+            "ended": execution.get("stopDate"),
+            "redrives": execution.get("redriveCount", 0),
+            "execution_arn": execution["executionArn"],
+        }
+        for execution in run.recent(platform(stage))
+    ]
+    if as_json:
+        print(show.as_json(found))
+    elif found:
+        short = [{key: value for key, value in item.items() if key != "execution_arn"} for item in found]
+        show.CONSOLE.print(show.rows("executions", short))
+    else:
+        show.CONSOLE.print("no executions yet: assay run --date 2026-07-30")
+
+
+@app.command()
+def explain(execution: Execution, as_json: AsJson = False, stage: Stage = "local") -> None:
+    """Say what failed, where and why, and what a redrive would do."""
+    target = platform(stage)
+    now = run.progress(target, run.find(target, execution))
+    print(show.as_json(now)) if as_json else show.CONSOLE.print(show.explanation(now))
+
+
+@app.command()
+def redrive(execution: Execution, as_json: AsJson = False, stage: Stage = "local") -> None:
+    """Redrive a failed execution and follow it to its end."""
+    target = platform(stage)
+    execution_arn = run.find(target, execution)
+    before = run.progress(target, execution_arn)
+    if not as_json:
+        show.CONSOLE.print(f"redriving from {', '.join(before.plan) or 'the failed state'}")
+    run.redrive(target, execution_arn)
+    follow(stage, execution_arn, as_json)
+
+
+@app.command()
+def demo() -> None:
+    """Load the history as a first run, then one more day, and show what came of it."""
+    demonstration.demo()
+
+
+def parse_date(text: str) -> datetime.date:
+    """The date in `text`, or yesterday in UTC.
+
+    Raises:
+        OpsError: it is not a date.
+    """
+    if not text:
+        return datetime.datetime.now(tz=datetime.UTC).date() - datetime.timedelta(days=1)
+    try:
+        return datetime.date.fromisoformat(text)
+    except ValueError:
+        raise OpsError(f"--date {text!r}: not a date such as 2026-07-30") from None
+
+
+def follow(stage: str, execution_arn: str, as_json: bool) -> None:
+    """Follow an execution to its end; exits with 1 unless it succeeds."""
+    target = platform(stage)
+    if as_json:
+        now = run.watch(target, execution_arn, lambda _: None)
+        print(show.as_json(show.summary(now)))
+    else:
+        with Live(console=show.CONSOLE, refresh_per_second=4, transient=False) as live:
+            now = run.watch(target, execution_arn, lambda progress: live.update(show.states(progress)))
+        show.CONSOLE.print(show.ending(now))
+    if now.status != "SUCCEEDED":
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command; what a person can put right is one sentence, anything else is kept in a log."""
+    try:
+        app()
+    except OpsError as error:
+        sys.exit(f"assay: {error}")
+    except (ClientError, BotoCoreError) as error:
+        sys.exit(f"assay: AWS did not answer as hoped: {error}")
+    except KeyboardInterrupt:
+        sys.exit("assay: stopped watching; the execution goes on (assay runs)")
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        sys.exit("assay: the disk is full: free some space, then try again")
+    except Exception as error:  # noqa: BLE001 - a person gets a sentence, the traceback goes to a file
+        home = Home.default()
+        home.path.mkdir(parents=True, exist_ok=True)
+        log = home.path / "error.log"
+        log.write_text(traceback.format_exc())
+        sys.exit(f"assay: unexpected {type(error).__name__}: {error} (traceback: {log})")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""Starts, watches and redrives executions of the daily workflow."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from local.standins import vendor
+from ops import executions
+from ops.errors import OpsError
+from ops.executions import Event, Failure, Step
+from ops.platform import Platform
+
+POLL_SECONDS = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """An execution as it stands."""
+
+    execution_arn: str
+    status: str
+    redrive_count: int
+    started: datetime.datetime
+    ended: datetime.datetime | None
+    steps: Sequence[Step]
+    jobs: Sequence[dict[str, Any]]
+    run_id: str | None
+    output: dict[str, Any]
+    failure: Failure | None
+    redrivable_until: datetime.datetime | None
+    plan: Sequence[str]
+
+
+def start(platform: Platform, date: datetime.date) -> str:
+    """Start the run of `date` and return the execution's ARN; on the laptop the vendor delivers first."""
+    if platform.stage == "local":
+        vendor.deliver(platform.access.s3, platform.lake_bucket, date)
+    document = json.dumps({"data_date": date.isoformat()})
+    return platform.access.states.start_execution(stateMachineArn=platform.daily_batch, input=document)["executionArn"]
+
+
+def find(platform: Platform, wanted: str) -> str:
+    """The ARN of an execution named by its ARN, its name, its run id, or `last`.
+
+    Raises:
+        OpsError: there is none such.
+    """
+    if wanted.startswith("arn:"):
+        return wanted
+    for execution in recent(platform):
+        if wanted in ("last", execution["name"], execution["executionArn"]):
+            return str(execution["executionArn"])
+    for execution in recent(platform):
+        if executions.run_id(history(platform, execution["executionArn"])) == wanted:
+            return str(execution["executionArn"])
+    raise OpsError(f"no execution {wanted!r}: `assay runs` lists them")
+
+
+def recent(platform: Platform) -> list[dict[str, Any]]:
+    """The executions of the daily workflow, newest first."""
+    pages = platform.access.states.get_paginator("list_executions").paginate(stateMachineArn=platform.daily_batch)
+    return [dict(execution) for page in pages for execution in page["executions"]]
+
+
+def history(platform: Platform, execution_arn: str) -> list[Event]:
+    """All events of an execution, oldest first."""
+    pages = platform.access.states.get_paginator("get_execution_history").paginate(executionArn=execution_arn)
+    return [event for page in pages for event in page["events"]]
+
+
+def progress(platform: Platform, execution_arn: str) -> Progress:
+    """An execution as it stands, its job runs included.
+
+    Raises:
+        OpsError: there is no such execution.
+    """
+    try:
+        description = platform.access.states.describe_execution(executionArn=execution_arn)
+        events = history(platform, execution_arn)
+    except ClientError as error:
+        raise OpsError(f"execution {execution_arn}: {error.response['Error']['Message']}") from None
+    run_id, status, ended = executions.run_id(events), description["status"], description.get("stopDate")
+    return Progress(
+        execution_arn=execution_arn,
+        status=status,
+        redrive_count=description.get("redriveCount", 0),
+        started=description["startDate"],
+        ended=ended,
+        steps=executions.steps(events),
+        jobs=jobs(platform, run_id, description["startDate"]),
+        run_id=run_id,
+        output=json.loads(description.get("output") or "{}"),
+        failure=executions.failure(status, events),
+        redrivable_until=ended + executions.REDRIVABLE_FOR
+        if ended and description.get("redriveStatus") == "REDRIVABLE"
+        else None,
+        plan=executions.redrive_plan(events),
+    )
+
+
+def jobs(platform: Platform, run_id: str | None, since: datetime.datetime) -> list[dict[str, Any]]:
+    """The job runs of a run, oldest first: step, subject, attempt, state, seconds."""
+    if run_id is None:
+        return []
+    pages = platform.access.emr.get_paginator("list_job_runs").paginate(
+        applicationId=platform.application_id, createdAtAfter=since - datetime.timedelta(minutes=1)
+    )
+    found = []
+    for page in pages:
+        for job in page["jobRuns"]:
+            parts = job.get("name", "").split(":")
+            if parts[0] == run_id:
+                seconds = (job["updatedAt"] - job["createdAt"]).total_seconds()
+                found.append(
+                    {
+                        "job_run_id": job["id"],
+                        "step": parts[1],
+                        "subject": parts[2],
+                        "attempt": int(parts[4]),
+                        "state": job["state"],
+                        "state_details": job.get("stateDetails", ""),
+                        "seconds": seconds,
+                    }
+                )
+    return list(reversed(found))
+
+
+def watch(platform: Platform, execution_arn: str, show: Callable[[Progress], None]) -> Progress:
+    """Follow an execution until it ends, telling `show` of each change."""
+    while True:
+        now = progress(platform, execution_arn)
+        show(now)
+        if now.status != "RUNNING":
+            return now
+        time.sleep(POLL_SECONDS)
+
+
+def redrive(platform: Platform, execution_arn: str) -> None:
+    """Redrive an execution.
+
+    Raises:
+        OpsError: Step Functions refuses; the sentence gives its reason.
+    """
+    try:
+        platform.access.states.redrive_execution(executionArn=execution_arn)
+    except ClientError as error:
+        raise OpsError(f"cannot be redriven: {error.response['Error']['Message']}") from None
