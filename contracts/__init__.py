@@ -1,0 +1,1 @@
+"""The data contracts, and the one small library that reads them."""

@@ -1,0 +1,189 @@
+"""The head of a delimited text file, judged row by row before any Spark is paid for.
+
+The parse is lossless: a null token becomes null, the text of a number column becomes a number when it is written as
+JSON writes numbers, and everything else stays as it came, for the contract to judge. spark_jobs/row_rules.py compiles
+the same parse and the same rules to Spark columns; the two must never differ on a row.
+
+Source: RFC 4180 (quotes, line ends); JSON Schema 2020-12 with format assertion.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import math
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from contracts.contract import Contract, ParseSpec
+from contracts.errors import ContractError, ContractViolationError
+
+NUMBER_PATTERN = r"^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$"
+INTEGER_PATTERN = r"^-?(0|[1-9][0-9]{0,17})$"  # what a 64-bit integer holds with certainty
+EVERY_COLUMN = "*"
+_NUMBER = re.compile(NUMBER_PATTERN)
+_INTEGER = re.compile(INTEGER_PATTERN)
+
+
+def read_head(contract: Contract, key: str, data: bytes, truncated: bool) -> list[dict[str, Any]]:
+    """The rows at the head of a file, parsed and judged.
+
+    Args:
+        contract: a contract with a parse.
+        key: the file's object key, for the error.
+        data: the first bytes of the file.
+        truncated: whether the file goes on after `data`; its last line is then left out, as it may be cut.
+    Returns:
+        One dict a row: None where a null token stood, int or float where the contract says number, else the text.
+    Raises:
+        ContractViolationError: the first rule broken, with the line.
+    """
+    header, lines = read_lines(contract, key, data, truncated)
+    rows = []
+    judge = _judge(contract)
+    for line, cells in lines:
+        row = {name: parse_cell(contract, name, cell) for name, cell in zip(header, cells, strict=True)}
+        problem = next(judge.iter_errors(row), None)
+        if problem is not None:
+            column = str(problem.absolute_path[0]) if problem.absolute_path else EVERY_COLUMN
+            raise violation(contract, key, column, str(problem.validator), f"line {line}: {problem.message}")
+        rows.append(row)
+    if not truncated and len(rows) < _parse(contract).minimum_rows:
+        raise _too_few_rows(contract, key, len(rows))
+    return rows
+
+
+def read_lines(
+    contract: Contract, key: str, data: bytes, truncated: bool
+) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """The header, checked against the contract, and the rows as text with their line numbers.
+
+    Raises:
+        ContractViolationError: at once for what the header breaks, while iterating for a row that is not one.
+    """
+    text = _decode(contract, key, data, truncated)
+    lines = _records(contract, key, text)
+    first = next(lines, None)
+    if first is None:
+        if truncated:
+            raise violation(contract, key, EVERY_COLUMN, "layout", "no line ends in the head of the file: not CSV")
+        raise violation(contract, key, EVERY_COLUMN, "header", "the file is empty")
+    header = _header(contract, key, first[1])
+    return header, _rows(contract, key, len(header), lines)
+
+
+def parse_cell(contract: Contract, name: str, cell: str) -> Any:
+    """The value that a cell's text stands for; text that stands for none stays text, for the contract to judge."""
+    if cell in _parse(contract).null_tokens:
+        return None
+    field = contract.field(name)
+    if field.json_type == "integer" and _INTEGER.fullmatch(cell):
+        return int(cell)
+    if field.json_type == "number" and _NUMBER.fullmatch(cell):
+        value = float(cell)
+        return value if math.isfinite(value) else cell
+    if field.json_type == "boolean" and cell in ("true", "false"):
+        return cell == "true"
+    return cell
+
+
+def violation(contract: Contract, key: str, column: str, rule: str, detail: str) -> ContractViolationError:
+    """The error for a broken rule in a file, ending in what to do next."""
+    return ContractViolationError(
+        contract.dataset,
+        contract.version,
+        column,
+        rule,
+        f"{key}: {detail}. Have the vendor put the file right under the same key, then redrive the execution.",
+    )
+
+
+def _judge(contract: Contract) -> Any:
+    # imported here, so that a Spark job which only needs the parse does not pay for it
+    from jsonschema import Draft202012Validator, FormatChecker
+
+    return Draft202012Validator(contract.schema, format_checker=FormatChecker())
+
+
+def _parse(contract: Contract) -> ParseSpec:
+    if contract.parse is None:
+        raise ContractError(f"{contract.dataset} {contract.version}: has no parse, so it is not a contract of files")
+    return contract.parse
+
+
+def _decode(contract: Contract, key: str, data: bytes, truncated: bool) -> str:
+    if b"\x00" in data:
+        line = data[: data.index(b"\x00")].count(b"\n") + 1
+        raise violation(contract, key, EVERY_COLUMN, "encoding", f"line {line} holds a NUL byte: not a text file")
+    if truncated:
+        data = data[: max(data.rfind(b"\n"), data.rfind(b"\r")) + 1]
+    data = data.removeprefix(codecs.BOM_UTF8)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise violation(contract, key, EVERY_COLUMN, "encoding", f"line {line} is not UTF-8") from error
+
+
+def _records(contract: Contract, key: str, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells of each line that is not blank."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_parse(contract).delimiter, strict=True)
+    line = 1
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise violation(contract, key, EVERY_COLUMN, "layout", f"line {line}: {error}") from error
+        if reader.line_num > line:
+            raise violation(contract, key, EVERY_COLUMN, "layout", f"line {line}: a cell spans lines")
+        if cells and (len(cells) > 1 or cells[0].strip()):
+            yield line, cells
+        line = reader.line_num + 1
+
+
+def _header(contract: Contract, key: str, cells: Sequence[str]) -> list[str]:
+    header = list(cells)
+    if _parse(contract).trailing_empty_column and header and header[-1] == "":
+        header.pop()
+    required = [field.name for field in contract.fields if field.required]
+    known = {field.name for field in contract.fields}
+    if not known.intersection(header):
+        raise violation(
+            contract,
+            key,
+            EVERY_COLUMN,
+            "header",
+            f"line 1 names none of the {len(known)} columns: not CSV of this layout",
+        )
+    for name in required:
+        if name not in header:
+            raise violation(contract, key, name, "required", "line 1: the column is missing")
+    for name in header:
+        if name not in known:
+            raise violation(contract, key, name, "additionalProperties", "line 1: the column is not in the contract")
+        if header.count(name) > 1:
+            raise violation(contract, key, name, "header", "line 1: the column is there more than once")
+    return header
+
+
+def _rows(
+    contract: Contract, key: str, width: int, records: Iterator[tuple[int, list[str]]]
+) -> Iterator[tuple[int, list[str]]]:
+    for line, cells in records:
+        if _parse(contract).trailing_empty_column and len(cells) == width + 1 and cells[-1] == "":
+            cells = cells[:-1]
+        if len(cells) != width:
+            detail = f"line {line} has {len(cells)} cells, the header has {width}"
+            raise violation(contract, key, EVERY_COLUMN, "layout", detail)
+        yield line, cells
+
+
+def _too_few_rows(contract: Contract, key: str, rows: int) -> ContractViolationError:
+    minimum = _parse(contract).minimum_rows
+    return violation(
+        contract, key, EVERY_COLUMN, "minimum_rows", f"{rows} rows after the header, the contract wants {minimum}"
+    )
