@@ -211,7 +211,7 @@ def verify(dataset: str, version: str) -> None:
     Raises:
         ContractError: names the place in the file and the rule.
     """
-    from jsonschema import Draft202012Validator
+    from contracts.judging import Draft202012Validator
 
     document = json.loads(_file(dataset, version).read_bytes())
     problem = next(Draft202012Validator(meta_schema()).iter_errors(document), None)

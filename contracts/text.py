@@ -102,7 +102,7 @@ def violation(contract: Contract, key: str, column: str, rule: str, detail: str)
 
 def _judge(contract: Contract) -> Any:
     # imported here, so that a Spark job which only needs the parse does not pay for it
-    from jsonschema import Draft202012Validator, FormatChecker
+    from contracts.judging import Draft202012Validator, FormatChecker
 
     return Draft202012Validator(contract.schema, format_checker=FormatChecker())
 
