@@ -1,0 +1,1 @@
+"""The Lambda functions: a handler a module, and pure cores beside them."""

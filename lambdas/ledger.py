@@ -1,0 +1,270 @@
+"""The ledger: who runs what, in one DynamoDB table, every write conditional.
+
+pk                          sk                       item
+pipeline#daily_batch        watermark                Watermark: the end of the latest interval opened
+pipeline#daily_batch        interval#<data date>     IntervalClaim: the run that owns a data date
+execution#<execution arn>   run                      RunPointer: the run of an execution
+run#<run_id>                run                      Run
+run#<run_id>                step#<step>#<subject>    Step: the latest attempt
+run#<run_id>                change#<digest>          DigestChange: code or contracts differ from those pinned
+run#<run_id>                notice#<gate>#<n>        Notice: people were told that a gate closed
+lease#<table>               lease                    Lease: the one writer of a table
+arrivals#<source>           <object key>             Arrival: the run that takes a landed object
+
+Nothing here expires: an item is small, and a lost one would let a day run twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, Self, TypeVar
+
+from lambdas.names import PIPELINE
+from lambdas.store import Create, Item, Replace, Store
+
+OPEN, SUCCEEDED, FAILED = "OPEN", "SUCCEEDED", "FAILED"
+STARTING, RUNNING = "STARTING", "RUNNING"
+
+
+RecordT = TypeVar("RecordT", bound="Record")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """An item of the ledger; rev is the revision that was read, 0 for one not yet written."""
+
+    rev: int = 0
+    key_of: ClassVar[tuple[str, str]]
+
+    @property
+    def key(self) -> dict[str, str]:
+        """The table's key."""
+        pk, sk = self.key_of
+        return {"pk": pk.format(self=self), "sk": sk.format(self=self)}
+
+    @classmethod
+    def read(cls, item: Item | None) -> Self | None:
+        """The record that an item holds."""
+        if item is None:
+            return None
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in item.items() if name in known})
+
+    def values(self) -> dict[str, Any]:
+        """What the item holds besides its key and revision."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "rev"}
+
+    def create(self) -> Create:
+        """The write that makes it."""
+        return Create(self.key | self.values())
+
+    def change(self, **changes: Any) -> Replace:
+        """The write that changes it, if nobody else did since it was read."""
+        return Replace(self.key | {"rev": self.rev}, changes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watermark(Record):
+    """The end of the latest interval that was opened, ISO UTC."""
+
+    key_of = (f"pipeline#{PIPELINE}", "watermark")
+    opened_to: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntervalClaim(Record):
+    """Which run owns a data date."""
+
+    key_of = (f"pipeline#{PIPELINE}", "interval#{self.data_date}")
+    data_date: str
+    run_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPointer(Record):
+    """Which run an execution opened."""
+
+    key_of = ("execution#{self.execution_arn}", "run")
+    execution_arn: str
+    run_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Record):
+    """One run of the pipeline.
+
+    Attributes:
+        status: OPEN until CloseRun makes it SUCCEEDED; a failed execution leaves it OPEN, as a redrive may finish it.
+        code_digest, contracts_digest: as pinned by OpenRun.
+        schemas: dataset to [version, digest of its row schema], as pinned by OpenRun.
+    """
+
+    key_of = ("run#{self.run_id}", "run")
+    run_id: str
+    status: str
+    execution_arn: str
+    data_date: str
+    interval_start: str | None = None
+    interval_end: str
+    opened_at: str
+    closed_at: str | None = None
+    code_digest: str
+    contracts_digest: str
+    schemas: dict[str, list[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step(Record):
+    """The latest attempt at a step of a run.
+
+    Attributes:
+        attempt: counts across retries, rounds and redrives, so that receipts never collide.
+        status: STARTING (intent), RUNNING (the job run's id is known), SUCCEEDED, FAILED.
+        token: the task token to answer; token_order ranks it among those of this step.
+        redrive_count: the execution's when this attempt's request was written; the verdict is measured under it.
+        input_digest, code_digest, contracts_digest, job_run_id: known once the job run is.
+        error, cause: why it FAILED, in the names of contracts.errors.
+    """
+
+    key_of = ("run#{self.run_id}", "step#{self.step}#{self.subject}")
+    run_id: str
+    step: str
+    subject: str
+    round: int
+    attempt: int
+    status: str
+    token: str
+    token_order: str
+    redrive_count: int
+    input_digest: str | None = None
+    code_digest: str | None = None
+    contracts_digest: str | None = None
+    job_run_id: str | None = None
+    error: str | None = None
+    cause: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DigestChange(Record):
+    """Code or contracts that differ from those that OpenRun pinned, as first seen."""
+
+    key_of = ("run#{self.run_id}", "change#{self.code_digest}#{self.contracts_digest}")
+    run_id: str
+    code_digest: str
+    contracts_digest: str
+    step: str
+    redrive_count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice(Record):
+    """That a gate closed, told to people once a round and redrive."""
+
+    key_of = ("run#{self.run_id}", "notice#{self.gate}#{self.round}#{self.redrive_count}")
+    run_id: str
+    gate: str
+    round: int
+    redrive_count: int
+    sent: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lease(Record):
+    """The one writer of a table.
+
+    It never expires by time. It passes on when it is free, or when GetJobRun shows the holder's job run terminal.
+
+    Attributes:
+        epoch: raised each time the lease passes on.
+        held: whether it has a holder; the holder's fields stay for a person to read.
+    """
+
+    key_of = ("lease#{self.table}", "lease")
+    table: str
+    epoch: int
+    held: bool
+    run_id: str
+    step: str
+    subject: str
+    attempt: int
+    job_run_id: str | None = None
+
+    def is_held_by(self, step: Step) -> bool:
+        """Whether this very attempt holds it."""
+        mine = (step.run_id, step.step, step.subject, step.attempt)
+        return self.held and (self.run_id, self.step, self.subject, self.attempt) == mine
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrival(Record):
+    """Which run takes a landed object, and the version of it that the run saw last."""
+
+    key_of = ("arrivals#{self.source}", "{self.object_key}")
+    source: str
+    object_key: str
+    etag: str
+    run_id: str
+
+
+class Ledger:
+    """Reads and conditional writes of the records above."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def write(self, *writes: Create | Replace) -> bool:
+        """All the writes or none; False when a record was not as it was read."""
+        return self._store.write(*writes)
+
+    def add(self, record: RecordT) -> RecordT | None:
+        """The record as written, or None when there is one already."""
+        return replace(record, rev=1) if self.write(record.create()) else None
+
+    def change(self, record: RecordT, **changes: Any) -> RecordT | None:
+        """The changed record, or None when it was not as it was read."""
+        if not self.write(record.change(**changes)):
+            return None
+        return replace(record, rev=record.rev + 1, **changes)
+
+    def watermark(self) -> Watermark | None:
+        """The end of the latest interval opened."""
+        return Watermark.read(self._store.get(f"pipeline#{PIPELINE}", "watermark"))
+
+    def interval_claim(self, data_date: str) -> IntervalClaim | None:
+        """Who owns a data date."""
+        return IntervalClaim.read(self._store.get(f"pipeline#{PIPELINE}", f"interval#{data_date}"))
+
+    def run_of(self, execution_arn: str) -> Run | None:
+        """The run that an execution opened."""
+        pointer = RunPointer.read(self._store.get(f"execution#{execution_arn}", "run"))
+        return self.run(pointer.run_id) if pointer else None
+
+    def run(self, run_id: str) -> Run | None:
+        """A run."""
+        return Run.read(self._store.get(f"run#{run_id}", "run"))
+
+    def step(self, run_id: str, step: str, subject: str) -> Step | None:
+        """The latest attempt at a step."""
+        return Step.read(self._store.get(f"run#{run_id}", f"step#{step}#{subject}"))
+
+    def steps(self, run_id: str) -> list[Step]:
+        """The latest attempts at all steps of a run."""
+        found = (Step.read(item) for item in self._store.items(f"run#{run_id}", "step#"))
+        return [step for step in found if step]
+
+    def notice(self, wanted: Notice) -> Notice | None:
+        """That notice, if it is on record."""
+        return Notice.read(self._store.get(wanted.key["pk"], wanted.key["sk"]))
+
+    def lease(self, table: str) -> Lease | None:
+        """Who writes a table."""
+        return Lease.read(self._store.get(f"lease#{table}", "lease"))
+
+    def arrivals(self, source: str) -> dict[str, Arrival]:
+        """Who takes which landed object of a source, by object key."""
+        found = (Arrival.read(item) for item in self._store.items(f"arrivals#{source}"))
+        return {arrival.object_key: arrival for arrival in found if arrival}
+
+    def arrival(self, source: str, object_key: str) -> Arrival | None:
+        """Who takes a landed object."""
+        return Arrival.read(self._store.get(f"arrivals#{source}", object_key))

@@ -1,0 +1,137 @@
+"""What a function reads from its environment, as one frozen value each.
+
+A class names exactly the variables that its functions need: CDK gives each function only those.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Self
+
+from contracts.errors import InvalidRequestError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Base: a field's variable is its name in capitals; an int is read as a number, a Mapping as a JSON object."""
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Self:
+        """The settings that an environment gives.
+
+        Raises:
+            InvalidRequestError: names the variables that are missing or cannot be read.
+        """
+        values: dict[str, object] = {}
+        problems = []
+        for field in fields(cls):
+            variable = field.name.upper()
+            text = environment.get(variable)
+            try:
+                if text is None:
+                    raise ValueError("is not set")
+                values[field.name] = _parse(str(field.type), text)
+            except ValueError as error:
+                problems.append(f"{variable} {error}")
+        if problems:
+            raise InvalidRequestError(f"environment: {'; '.join(problems)}. Deploy the pipeline stack again.")
+        return cls(**values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerSettings(Settings):
+    """Every function keeps to the ledger."""
+
+    ledger_table: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenSettings(LedgerSettings):
+    """OpenRun pins the code."""
+
+    code_digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LakeSettings(LedgerSettings):
+    """Functions that read receipts or landed files."""
+
+    lake_bucket: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidateSettings(LakeSettings):
+    """ValidateContracts compares digests."""
+
+    code_digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobSettings(LedgerSettings):
+    """Functions that look at job runs."""
+
+    application_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedSettings(JobSettings, LakeSettings):
+    """JobFinished reads the receipt of a job run that ended."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaunchSettings(FinishedSettings):
+    """LaunchJob starts job runs.
+
+    Attributes:
+        job_roles: actor (ingest, check, silver, gold, publish) to execution role ARN.
+        secret_arns: source to the ARN of its secret; sources without one are absent.
+        spark_conf: the stage's own Spark settings.
+    """
+
+    code_bucket: str
+    code_digest: str
+    job_roles: Mapping[str, str]
+    secret_arns: Mapping[str, str]
+    spark_conf: Mapping[str, str]
+    spark_entry_key: str
+    spark_code_key: str
+    spark_deps_key: str
+    job_timeout_minutes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class HoldSettings(LakeSettings):
+    """HoldAtGate tells people."""
+
+    notice_topic_arn: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CatalogSettings(LakeSettings):
+    """RegisterCatalog writes table definitions.
+
+    Attributes:
+        glue_databases: layer to database name.
+    """
+
+    glue_databases: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineageSettings(LakeSettings):
+    """EmitLineageAndMetrics names the stage in job namespaces."""
+
+    stage: str
+
+
+def _parse(type_name: str, text: str) -> object:
+    if type_name == "int":
+        return int(text)
+    if not type_name.startswith("Mapping"):
+        return text
+    value = json.loads(text)
+    if not isinstance(value, dict) or not all(isinstance(inner, str) for inner in value.values()):
+        raise ValueError("is not a JSON object of strings")
+    return value
