@@ -1,0 +1,155 @@
+"""The functions of the daily batch: what each reads from its environment, and all that each may do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aws_cdk import aws_iam as iam
+
+from cdk import grants
+from cdk.artifacts import Artifacts
+from cdk.functions import FunctionSpec
+from cdk.names import Names
+from cdk.roles import EMR_SERVERLESS
+from cdk.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What the functions work with."""
+
+    settings: Settings
+    names: Names
+    artifacts: Artifacts
+    application_id: str
+    application_arn: str
+    snowflake_secret_arn: str
+    publish_notices: Sequence[iam.PolicyStatement]
+
+
+def daily_batch(around: Surroundings) -> list[FunctionSpec]:
+    """One entry a function, in the order of the day."""
+    names = around.names
+    ledger = {"LEDGER_TABLE": names.ledger_table}
+    lake = {"LAKE_BUCKET": names.lake_bucket}
+    read_receipts = grants.read(names.lake_bucket, ["runs"])
+    describe_execution = grants.allow(["states:DescribeExecution"], [names.executions_arn])
+    job_runs = f"{around.application_arn}/jobruns/*"
+    return [
+        FunctionSpec(
+            module="open_run",
+            timeout_seconds=50,
+            environment={**ledger, "CODE_DIGEST": around.artifacts.code_digest},
+            statements=[grants.ledger(names.ledger_arn), describe_execution],
+        ),
+        FunctionSpec(
+            module="validate_contracts",
+            timeout_seconds=240,
+            environment={**ledger, **lake},
+            statements=[grants.ledger(names.ledger_arn), *grants.read(names.lake_bucket, ["landing"])],
+        ),
+        FunctionSpec(
+            module="launch_job",
+            timeout_seconds=50,
+            environment={**ledger, **lake, **_launch_environment(around)},
+            statements=[
+                grants.ledger(names.ledger_arn),
+                *grants.read(names.lake_bucket, ["landing", "runs"]),
+                grants.put(names.lake_bucket, ["requests"]),
+                grants.allow(["emr-serverless:StartJobRun"], [around.application_arn]),
+                grants.allow(["emr-serverless:GetJobRun", "emr-serverless:CancelJobRun"], [job_runs]),
+                grants.pass_roles(list(names.job_role_arns.values()), EMR_SERVERLESS),
+                grants.answer_tasks(names.state_machine_arn),
+            ],
+        ),
+        FunctionSpec(
+            module="job_finished",
+            timeout_seconds=50,
+            environment={**ledger, **lake, "APPLICATION_ID": around.application_id},
+            statements=[
+                grants.ledger(names.ledger_arn),
+                *read_receipts,
+                grants.allow(["emr-serverless:GetJobRun"], [job_runs]),
+                grants.answer_tasks(names.state_machine_arn),
+            ],
+            asynchronous=True,
+        ),
+        FunctionSpec(
+            module="hold_at_gate",
+            timeout_seconds=50,
+            environment={**ledger, **lake, "STAGE": names.stage, "NOTICE_TOPIC_ARN": names.topic_arn},
+            statements=[
+                grants.ledger(names.ledger_arn),
+                *read_receipts,
+                describe_execution,
+                *around.publish_notices,
+            ],
+        ),
+        FunctionSpec(
+            module="register_catalog",
+            timeout_seconds=100,
+            environment={**ledger, **lake, "GLUE_DATABASES": json.dumps(names.databases)},
+            statements=[grants.ledger(names.ledger_arn, writes=False), *read_receipts, _register_tables(names)],
+        ),
+        FunctionSpec(
+            module="emit_lineage_and_metrics",
+            timeout_seconds=100,
+            environment={**ledger, **lake, "STAGE": names.stage},
+            statements=[
+                grants.ledger(names.ledger_arn, writes=False),
+                *read_receipts,
+                grants.put(names.lake_bucket, ["runs"]),
+            ],
+        ),
+        FunctionSpec(
+            module="close_run",
+            timeout_seconds=50,
+            environment={**ledger, **lake},
+            statements=[grants.ledger(names.ledger_arn), *read_receipts],
+        ),
+        FunctionSpec(
+            module="cancel_job_runs",
+            timeout_seconds=50,
+            environment={**ledger, "APPLICATION_ID": around.application_id},
+            statements=[
+                grants.ledger(names.ledger_arn),
+                describe_execution,
+                grants.allow(["emr-serverless:GetJobRun", "emr-serverless:CancelJobRun"], [job_runs]),
+            ],
+            asynchronous=True,
+        ),
+    ]
+
+
+def _launch_environment(around: Surroundings) -> dict[str, str]:
+    names, settings, artifacts = around.names, around.settings, around.artifacts
+    return {
+        "CODE_BUCKET": names.code_bucket,
+        "APPLICATION_ID": around.application_id,
+        "JOB_ROLES": json.dumps(names.job_role_arns),
+        "SECRET_ARNS": json.dumps({"snowflake_orders": around.snowflake_secret_arn}),
+        "SPARK_ENTRY_KEY": artifacts.spark_entry_key,
+        "SPARK_CODE_KEY": artifacts.spark_code_key,
+        "SPARK_DEPS_KEY": artifacts.spark_deps_key,
+        "CODE_DIGEST": artifacts.code_digest,
+        "SPARK_CONF": json.dumps(dict(settings.spark.conf)),
+        "JOB_TIMEOUT_MINUTES": str(settings.job.timeout_minutes),
+    }
+
+
+def _register_tables(names: Names) -> iam.PolicyStatement:
+    """Glue asks for the catalog, the database and the table of each call.
+
+    Source: https://docs.aws.amazon.com/glue/latest/dg/glue-specifying-resource-arns.html
+    """
+    databases = names.databases.values()
+    return grants.allow(
+        ["glue:GetDatabase", "glue:GetTable", "glue:CreateTable", "glue:UpdateTable"],
+        [
+            names.arn("glue", "catalog"),
+            *(names.arn("glue", f"database/{database}") for database in databases),
+            *(names.arn("glue", f"table/{database}/*") for database in databases),
+        ],
+    )

@@ -1,0 +1,105 @@
+"""The physical names of a stage, and the ARNs that follow from them.
+
+Names are fixed, so a policy can be written, read and reviewed as the ARNs it grants, and roles, functions and the
+state machine can name each other without a circle.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cdk.settings import Settings
+
+LAYERS = ("bronze", "silver", "gold")
+JOB_ACTORS = ("ingest", "check", "silver", "gold", "publish")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Names:
+    """Names and ARNs of one stage in one account and region."""
+
+    stage: str
+    account: str
+    region: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> Names:
+        """The names of the stage that `settings` describe."""
+        return cls(stage=settings.stage, account=settings.account, region=settings.region)
+
+    @property
+    def prefix(self) -> str:
+        """What every name starts with."""
+        return f"assay-{self.stage}"
+
+    @property
+    def lake_bucket(self) -> str:
+        """The bucket of tables, candidates, receipts, requests and landing files."""
+        return f"{self.prefix}-lake-{self.account}-{self.region}"
+
+    @property
+    def code_bucket(self) -> str:
+        """The bucket of archives."""
+        return f"{self.prefix}-code-{self.account}-{self.region}"
+
+    @property
+    def access_log_bucket(self) -> str:
+        """The bucket that keeps who read what of the other two."""
+        return f"{self.prefix}-logs-{self.account}-{self.region}"
+
+    @property
+    def ledger_table(self) -> str:
+        """The DynamoDB table of runs, claims, tokens and leases."""
+        return f"{self.prefix}-ledger"
+
+    @property
+    def snowflake_secret(self) -> str:
+        """The secret with Snowflake's credentials."""
+        return f"assay/{self.stage}/snowflake"
+
+    @property
+    def state_machine(self) -> str:
+        """The daily batch."""
+        return f"{self.prefix}-daily-batch"
+
+    @property
+    def databases(self) -> dict[str, str]:
+        """Layer to Glue database."""
+        return {layer: f"assay_{self.stage}_{layer}" for layer in LAYERS}
+
+    def named(self, actor: str) -> str:
+        """The name of an actor's resource: its function, role or queue."""
+        return f"{self.prefix}-{actor}"
+
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of a resource of this account and region."""
+        return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
+
+    def role_arn(self, actor: str) -> str:
+        """The ARN of an actor's role."""
+        return f"arn:aws:iam::{self.account}:role/{self.named(actor)}"
+
+    @property
+    def job_role_arns(self) -> dict[str, str]:
+        """Job actor to role."""
+        return {actor: self.role_arn(actor) for actor in JOB_ACTORS}
+
+    @property
+    def ledger_arn(self) -> str:
+        """The ARN of the ledger."""
+        return self.arn("dynamodb", f"table/{self.ledger_table}")
+
+    @property
+    def state_machine_arn(self) -> str:
+        """The ARN of the daily batch."""
+        return self.arn("states", f"stateMachine:{self.state_machine}")
+
+    @property
+    def executions_arn(self) -> str:
+        """Every execution of the daily batch, and of nothing else."""
+        return self.arn("states", f"execution:{self.state_machine}:*")
+
+    @property
+    def topic_arn(self) -> str:
+        """The ARN of the topic that people subscribe to."""
+        return self.arn("sns", self.named("notices"))

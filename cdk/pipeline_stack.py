@@ -1,0 +1,105 @@
+"""What runs the daily batch; it can be deployed anew at any time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from cdk import function_specs
+from cdk.artifacts import Artifacts
+from cdk.functions import Function, FunctionDefaults
+from cdk.names import Names
+from cdk.network import Network
+from cdk.notices import Notices
+from cdk.roles import JobRoles
+from cdk.settings import Settings
+from cdk.spark_application import SparkApplication
+from cdk.triggers import DailySchedule, StateChangeRules
+from cdk.workflow import DailyBatch
+
+
+class PipelineStack(cdk.Stack):
+    """Network, Spark, functions, state machine and what triggers them."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: Settings,
+        names: Names,
+        artifacts: Artifacts,
+        definition: str,
+        snowflake_secret_arn: str,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(scope, construct_id, **kwargs)
+        network = Network(self, "Network", settings=settings.network, names=names) if settings.network else None
+        spark = SparkApplication(
+            self,
+            "Spark",
+            names=names,
+            settings=settings.spark,
+            architecture=settings.architecture,
+            network=network,
+        )
+        JobRoles(self, "JobRoles", names=names, secret_arns=[snowflake_secret_arn])
+        notices = Notices(
+            self, "Notices", names=names, emails=settings.notice_emails, encrypted=settings.encrypt_notices
+        )
+        specs = function_specs.daily_batch(
+            function_specs.Surroundings(
+                settings=settings,
+                names=names,
+                artifacts=artifacts,
+                application_id=spark.application_id,
+                application_arn=spark.application_arn,
+                snowflake_secret_arn=snowflake_secret_arn,
+                publish_notices=notices.publish_statements(),
+            )
+        )
+        defaults = FunctionDefaults(
+            names=names,
+            code_bucket=s3.Bucket.from_bucket_name(self, "CodeBucket", names.code_bucket),
+            artifacts=artifacts,
+            settings=settings,
+            environment={"POWERTOOLS_METRICS_NAMESPACE": "Assay", "POWERTOOLS_LOG_LEVEL": settings.log_level},
+        )
+        functions = {spec.module: Function(self, spec.construct_id, spec=spec, defaults=defaults) for spec in specs}
+        in_workflow = {spec.construct_id: functions[spec.module].alias for spec in specs if not spec.asynchronous}
+        daily_batch = DailyBatch(
+            self,
+            "DailyBatch",
+            names=names,
+            definition=definition,
+            substitutions={
+                **{f"{name}Function": alias.function_arn for name, alias in in_workflow.items()},
+                "JobTimeoutSeconds": str(settings.job.task_timeout_seconds),
+                "JobHeartbeatSeconds": str(settings.job.heartbeat_seconds),
+            },
+            function_arns=[alias.function_arn for alias in in_workflow.values()],
+        )
+        DailySchedule(
+            self,
+            "DailySchedule",
+            names=names,
+            expression=settings.schedule_expression,
+            enabled=settings.schedule_enabled,
+            target_arn=daily_batch.state_machine.state_machine_arn,
+        )
+        StateChangeRules(
+            self,
+            "Rules",
+            names=names,
+            application_id=spark.application_id,
+            notices=notices,
+            job_finished=functions["job_finished"],
+            cancel_job_runs=functions["cancel_job_runs"],
+        )
+
+        cdk.CfnOutput(self, "ApplicationId", value=spark.application_id)
+        cdk.CfnOutput(self, "DailyBatchArn", value=daily_batch.state_machine.state_machine_arn)
+        cdk.CfnOutput(self, "NoticeTopicArn", value=notices.topic.topic_arn)

@@ -1,0 +1,80 @@
+"""The app of a stage: its two stacks and where their templates go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+
+from cdk import artifacts, settings
+from cdk.lake_stack import LakeStack
+from cdk.names import Names
+from cdk.pipeline_stack import PipelineStack
+
+DEFINITION = settings.ROOT / "state_machines" / "daily_batch.asl.json"
+ARTIFACTS = settings.ROOT / "build" / "artifacts"
+
+
+def build(
+    stage: settings.Settings,
+    *,
+    keys: artifacts.Artifacts,
+    definition: str,
+    out: Path | None = None,
+    context: Mapping[str, Any] | None = None,
+) -> cdk.App:
+    """The app of one stage: the stack of what must be kept, and the stack of what runs.
+
+    Args:
+        stage: its settings.
+        keys: where its code lies in the code bucket.
+        definition: the daily batch, as its ASL file has it.
+        out: the folder for the templates; None leaves it to the CDK CLI.
+        context: feature flags; None leaves them to the CDK CLI.
+    """
+    app = cdk.App(
+        outdir=str(out) if out else None,
+        context=context,
+        analytics_reporting=False,
+        tree_metadata=False,
+        # No stack has file assets, so a template must not ask for a bootstrapped account.
+        default_stack_synthesizer=cdk.DefaultStackSynthesizer(generate_bootstrap_version_rule=False),
+    )
+    names = Names.of(stage)
+    environment = cdk.Environment(account=stage.account, region=stage.region)
+    lake = LakeStack(
+        app,
+        f"{names.prefix}-lake",
+        settings=stage,
+        names=names,
+        env=environment,
+        description=f"Assay {stage.stage}: data that outlives its deployment",
+    )
+    pipeline = PipelineStack(
+        app,
+        f"{names.prefix}-pipeline",
+        settings=stage,
+        names=names,
+        artifacts=keys,
+        definition=definition,
+        snowflake_secret_arn=lake.snowflake_secret.secret_arn,
+        env=environment,
+        description=f"Assay {stage.stage}: the daily batch, code {keys.code_digest}",
+    )
+    pipeline.add_stack_dependency(lake)
+    cdk.Tags.of(app).add("project", "assay")
+    cdk.Tags.of(app).add("stage", stage.stage)
+    return app
+
+
+def synthesize(stage_name: str, *, out: Path | None, context: Mapping[str, Any] | None, keys: Path | None) -> None:
+    """Write the templates of a stage.
+
+    Raises:
+        SettingsError: the stage, its settings, or the list of built archives is not as it must be.
+    """
+    stage = settings.load(stage_name)
+    path = keys or ARTIFACTS / f"{stage.architecture}.json"
+    build(stage, keys=artifacts.load(path), definition=DEFINITION.read_text(), out=out, context=context).synth()

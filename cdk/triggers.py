@@ -1,0 +1,158 @@
+"""What starts the platform's parts: the daily schedule, and the rules for state changes."""
+
+from __future__ import annotations
+
+import json
+
+import aws_cdk as cdk
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from cdk import grants
+from cdk.functions import Function
+from cdk.names import Names
+from cdk.notices import Notices
+from cdk.queues import dead_letters
+from cdk.roles import role
+
+RETRY_HOURS = 6
+RETRIES = 24
+
+
+class DailySchedule(Construct):
+    """Starts the daily batch and tells it the time it was scheduled for, never the time it happened to start.
+
+    Source: https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, names: Names, expression: str, enabled: bool, target_arn: str
+    ) -> None:
+        super().__init__(scope, construct_id)
+        queue = dead_letters(self, "DeadLetters", names=names, actor="schedule")
+        scheduler_role = role(
+            self,
+            "Role",
+            name=names.named("scheduler"),
+            principal=grants.trusted(
+                "scheduler.amazonaws.com",
+                account=names.account,
+                source_arn=names.arn("scheduler", "schedule-group/default"),
+            ),
+            statements=[
+                grants.allow(["states:StartExecution"], [target_arn]),
+                grants.allow(["sqs:SendMessage"], [queue.queue_arn]),
+            ],
+        )
+        scheduler.CfnSchedule(
+            self,
+            "Schedule",
+            name=names.state_machine,
+            description="One run a day, for the UTC day before",
+            state="ENABLED" if enabled else "DISABLED",
+            schedule_expression=expression,
+            schedule_expression_timezone="UTC",
+            flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
+            target=scheduler.CfnSchedule.TargetProperty(
+                arn=target_arn,
+                role_arn=scheduler_role.role_arn,
+                input=json.dumps({"scheduled_time": "<aws.scheduler.scheduled-time>"}),
+                retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
+                    maximum_event_age_in_seconds=RETRY_HOURS * 3600, maximum_retry_attempts=RETRIES
+                ),
+                dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=queue.queue_arn),
+            ),
+        )
+
+
+class StateChangeRules(Construct):
+    """Who hears of a job run that ended, and of an execution that did not succeed.
+
+    A job run's end answers the task that waits for it. An execution that fails is told to people; one that was
+    stopped or ran out of time also has its job runs cancelled. One that FAILED keeps them: a redrive adopts them.
+    Source: https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/using-eventbridge.html
+    Source: https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        names: Names,
+        application_id: str,
+        notices: Notices,
+        job_finished: Function,
+        cancel_job_runs: Function,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._names = names
+        self._invoke(
+            "JobRunEnded",
+            function=job_finished,
+            description="An EMR Serverless job run ended: answer the task that waits for it",
+            pattern=events.EventPattern(
+                source=["aws.emr-serverless"],
+                detail_type=["EMR Serverless Job Run State Change"],
+                detail={"applicationId": [application_id], "state": ["SUCCESS", "FAILED", "CANCELLED"]},
+            ),
+        )
+        self._invoke(
+            "ExecutionStopped",
+            function=cancel_job_runs,
+            description="A daily batch was aborted or timed out: cancel its live job runs",
+            pattern=self._executions("ABORTED", "TIMED_OUT"),
+        )
+        self._tell(notices)
+
+    def _executions(self, *statuses: str) -> events.EventPattern:
+        return events.EventPattern(
+            source=["aws.states"],
+            detail_type=["Step Functions Execution Status Change"],
+            detail={"stateMachineArn": [self._names.state_machine_arn], "status": list(statuses)},
+        )
+
+    def _invoke(self, construct_id: str, *, function: Function, description: str, pattern: events.EventPattern) -> None:
+        target = targets.LambdaFunction(
+            function.alias,
+            dead_letter_queue=function.dead_letters,
+            max_event_age=cdk.Duration.hours(RETRY_HOURS),
+            retry_attempts=RETRIES,
+        )
+        name = self._names.named(_dashed(construct_id))
+        events.Rule(
+            self, construct_id, rule_name=name, description=description, event_pattern=pattern, targets=[target]
+        )
+
+    def _tell(self, notices: Notices) -> None:
+        queue = dead_letters(self, "NoticeDeadLetters", names=self._names, actor="notices")
+        rule = events.Rule(
+            self,
+            "ExecutionNotSucceeded",
+            rule_name=self._names.named("execution-not-succeeded"),
+            description="A daily batch failed, timed out or was aborted: tell people",
+            event_pattern=self._executions("FAILED", "TIMED_OUT", "ABORTED"),
+        )
+        notices.allow_rule(rule.rule_arn)
+        field = events.EventField.from_path
+        rule.add_target(
+            targets.SnsTopic(
+                # By its ARN: with the topic itself CDK would let every rule of every account publish to it.
+                sns.Topic.from_topic_arn(self, "Topic", self._names.topic_arn),
+                message=events.RuleTargetInput.from_text(
+                    f"The daily batch of stage {self._names.stage} ended {field('$.detail.status')} at "
+                    f"{field('$.time')}: execution {field('$.detail.name')}. What failed and what to do: "
+                    f"assay explain {field('$.detail.executionArn')}"
+                ),
+                dead_letter_queue=queue,
+                max_event_age=cdk.Duration.hours(RETRY_HOURS),
+                retry_attempts=RETRIES,
+            )
+        )
+
+
+def _dashed(words: str) -> str:
+    return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in words).lstrip("-")
