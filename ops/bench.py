@@ -1,0 +1,77 @@
+"""Timings of whole days on a laptop cloud of its own: a table, and `build/bench.json` for comparison over time."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import statistics
+import tempfile
+
+from local.processes import free_port
+from ops import laptop, run, show
+from ops.demo import HISTORY_UNTIL
+from ops.errors import OpsError
+from ops.package import ROOT
+from ops.platform import platform
+from ops.run import Progress
+
+WARM_DAYS = 3
+
+
+def main() -> None:
+    """Load the history, run the days after it, and report medians.
+
+    Raises:
+        OpsError: a run does not succeed.
+    """
+    with tempfile.TemporaryDirectory() as home:
+        os.environ |= {"ASSAY_HOME": home, "ASSAY_PORT": str(free_port())}
+        laptop.up(lambda words: show.CONSOLE.print(f"laptop cloud: {words}"))
+        try:
+            ended = [_run(HISTORY_UNTIL + datetime.timedelta(days=n)) for n in range(WARM_DAYS + 1)]
+        finally:
+            laptop.down()
+    history, days = ended[0], ended[1:]
+    report(
+        {
+            "history_run_seconds": (_seconds(history), "s", None),
+            "warm_day_seconds": (statistics.median(_seconds(day) for day in days), "s", None),
+            "both_runs_seconds": (_seconds(history) + _seconds(days[0]), "s", "<= 90"),
+            "orchestration_share": (statistics.median(_orchestration(day) for day in days), "of a warm day", None),
+            "job_runs_a_day": (len(days[-1].jobs), "job runs", None),
+        }
+    )
+
+
+def _run(day: datetime.date) -> Progress:
+    target = platform("local")
+    now = run.watch(target, run.start(target, day), lambda _: None)
+    show.CONSOLE.print(f"{day}: {now.status} in {_seconds(now):.1f} s")
+    if now.status != "SUCCEEDED":
+        raise OpsError(f"the run of {day} ended {now.status}: {now.failure}")
+    return now
+
+
+def _seconds(now: Progress) -> float:
+    return (now.ended - now.started).total_seconds() if now.ended else float("nan")
+
+
+def _orchestration(now: Progress) -> float:
+    """The share of a run in which no Spark job ran; jobs run one at a time on the laptop."""
+    return 1 - sum(job["seconds"] for job in now.jobs) / _seconds(now)
+
+
+def report(figures: dict[str, tuple[float, str, str | None]]) -> None:
+    """Print the figures as a table and write them to `build/bench.json`, name to value, unit, goal."""
+    records = [
+        {"name": name, "value": round(value, 3), "unit": unit, "goal": goal or ""}
+        for name, (value, unit, goal) in figures.items()
+    ]
+    show.CONSOLE.print(show.rows("bench", records))
+    document = {n: {"value": value, "unit": unit, "goal": goal} for n, (value, unit, goal) in figures.items()}
+    (ROOT / "build" / "bench.json").write_text(json.dumps(document, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
