@@ -6,8 +6,11 @@ pipeline#daily_batch        interval#<data date>     IntervalClaim: the run that
 execution#<execution arn>   run                      RunPointer: the run of an execution
 run#<run_id>                run                      Run
 run#<run_id>                step#<step>#<subject>    Step: the latest attempt
-run#<run_id>                change#<digest>          DigestChange: code or contracts differ from those pinned
-run#<run_id>                notice#<gate>#<n>        Notice: people were told that a gate closed
+run#<run_id>                change#<code>#<contracts>
+                                                     DigestChange: code or contracts differ from those pinned
+run#<run_id>                notice#<gate>#<round>#<redrive count>
+                                                     Notice: people were told that a gate closed
+run#<run_id>                round#<redrive count>    NextRound: the round that a redrive opened
 lease#<table>               lease                    Lease: the one writer of a table
 arrivals#<source>           <object key>             Arrival: the run that takes a landed object
 
@@ -169,6 +172,17 @@ class Notice(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class NextRound(Record):
+    """The round that a closed gate opened after a redrive: one a redrive, so that no run goes round by itself."""
+
+    key_of = ("run#{self.run_id}", "round#{self.redrive_count}")
+    run_id: str
+    redrive_count: int
+    gate: str
+    round: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Lease(Record):
     """The one writer of a table.
 
@@ -255,6 +269,10 @@ class Ledger:
     def notice(self, wanted: Notice) -> Notice | None:
         """That notice, if it is on record."""
         return Notice.read(self._store.get(wanted.key["pk"], wanted.key["sk"]))
+
+    def next_round(self, run_id: str, redrive_count: int) -> NextRound | None:
+        """The round that a redrive opened, if it did."""
+        return NextRound.read(self._store.get(f"run#{run_id}", f"round#{redrive_count}"))
 
     def lease(self, table: str) -> Lease | None:
         """Who writes a table."""

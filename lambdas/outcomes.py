@@ -72,8 +72,12 @@ def _is_of(receipt: Mapping[str, Any], name: JobName) -> bool:
     return tuple(receipt.get(part) for part in ("run_id", "step", "subject", "attempt")) == mine
 
 
-def task_output(name: JobName, receipt: Mapping[str, Any]) -> Json:
-    """What the state machine gets of a receipt: pointers and counts."""
+def task_output(step: Step, receipt: Mapping[str, Any]) -> Json:
+    """What the state machine gets of a receipt: pointers and counts.
+
+    The redrive count comes from the ledger: a receipt without one must not look older than it is to a gate.
+    """
+    name = name_of(step)
     return {
         "step": name.step,
         "subject": name.subject,
@@ -81,7 +85,7 @@ def task_output(name: JobName, receipt: Mapping[str, Any]) -> Json:
         "attempt": name.attempt,
         "round": name.round,
         "verdict": receipt.get("verdict"),
-        "verdict_redrive_count": receipt.get("redrive_count", 0),
+        "verdict_redrive_count": step.redrive_count,
         "published": receipt.get("published"),
         "rows": receipt.get("rows"),
         "tables": {each["table"]: each["rows"] for each in receipt.get("tables") or []},

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from contracts.errors import ReceiptMissingError
+from contracts.errors import ReceiptMissingError, SourceUnavailableError
 from lambdas.aws import error_code
 from lambdas.payloads import Json
 
@@ -28,7 +28,7 @@ class Lake:
         try:
             body = self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
         except ClientError as error:
-            if error_code(error) in {"NoSuchKey", "404"}:
+            if error_code(error) in {"NoSuchKey", "404"} or (_is_denied(error) and self._is_absent(key)):
                 return None
             raise
         try:
@@ -37,15 +37,18 @@ class Lake:
             return None
         return value if isinstance(value, dict) else None
 
+    def _is_absent(self, key: str) -> bool:
+        # A role that may list some prefixes only is told 403, not 404, of an object that is not there.
+        found = self._client.list_objects_v2(Bucket=self.bucket, Prefix=key, MaxKeys=1).get("Contents", [])
+        return all(each["Key"] != key for each in found)
+
     def create(self, key: str, value: Mapping[str, Any]) -> Json:
         """Write an object once; the first writer wins.
 
         Returns:
             What lies there now: a crash and a retry must not change what a job may already have read.
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
         """
-        found = self.read(key)
-        if found is not None:
-            return found
         body = json.dumps(value, indent=1).encode()
         try:
             self._client.put_object(
@@ -54,7 +57,10 @@ class Lake:
         except ClientError as error:
             if error_code(error) not in {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}:
                 raise
-            return self.read(key) or dict(value)
+            found = self.read(key)
+            if found is None:
+                raise SourceUnavailableError(f"{key}: written by another at the same moment; ask again") from error
+            return found
         return dict(value)
 
     def receipts(self, keys: Iterable[str]) -> list[Json]:
@@ -72,3 +78,7 @@ class Lake:
                 )
             found.append(receipt)
         return found
+
+
+def _is_denied(error: ClientError) -> bool:
+    return error_code(error) in {"AccessDenied", "403"}

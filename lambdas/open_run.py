@@ -1,0 +1,34 @@
+"""OpenRun: make the run_id, claim the data date, pin the digests."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from lambdas import runtime
+from lambdas.digests import released
+from lambdas.opening import Opening, open_run
+from lambdas.payloads import Json, text_of
+from lambdas.settings import OpenSettings
+
+
+@runtime.handler
+def lambda_handler(event: Mapping[str, Any]) -> Json:
+    """Open the run of an execution.
+
+    Args:
+        event: execution_arn, and request: the execution's input.
+    """
+    opening = Opening(
+        execution_arn=text_of(event, "execution_arn"),
+        request=event.get("request") or {},
+        now=datetime.now(UTC).replace(microsecond=0),
+        unique=uuid.uuid4().hex,
+        code_digest=runtime.settings(OpenSettings).code_digest,
+        released=released(),
+    )
+    answer = open_run(runtime.ledger(), opening)
+    runtime.log("run opened", disposition=answer["disposition"], run_id=answer["run_id"], data_date=answer["data_date"])
+    return answer

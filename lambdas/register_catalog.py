@@ -1,0 +1,36 @@
+"""RegisterCatalog: let Athena, Trino and Spark find the run's tables through Glue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from contracts import contract as contracts
+from lambdas import aws, runtime
+from lambdas.catalog import register, table_input
+from lambdas.payloads import Json, texts_of
+from lambdas.receipts import Lake
+from lambdas.settings import CatalogSettings
+from lambdas.summary import shared_tables
+
+
+@runtime.handler
+def lambda_handler(event: Mapping[str, Any]) -> Json:
+    """Register every shared table that the run wrote.
+
+    Args:
+        event: run_id, receipts.
+    Returns:
+        The tables, and how many of their definitions changed.
+    """
+    settings = runtime.settings(CatalogSettings)
+    receipts = Lake(aws.s3(), settings.lake_bucket).receipts(texts_of(event, "receipts"))
+    written = shared_tables(receipts)
+    known = [contract for contract in contracts.load_all() if contract.table in written]
+    changed = [
+        contract.table
+        for contract in known
+        if register(aws.glue(), settings.glue_databases[contract.layer], table_input(contract, settings.lake_bucket))
+    ]
+    runtime.log("catalog registered", tables=len(known), tables_changed=changed)
+    return {"tables": [contract.table for contract in known], "changed": len(changed)}

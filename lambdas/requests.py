@@ -1,0 +1,80 @@
+"""The request of a job run: all that it may know, in one object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.contract import Contract
+from contracts.errors import InvalidRequestError
+from lambdas.arrivals import Landed
+from lambdas.digests import digest_of
+from lambdas.intervals import iso
+from lambdas.jobs import Ask, Work
+from lambdas.ledger import Run
+from lambdas.names import JobName
+from lambdas.payloads import Json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """What an attempt reads, and the digest that makes its commits idempotent."""
+
+    digest: str
+    receipts: tuple[str, ...] = ()
+    files: tuple[Landed, ...] = ()
+
+
+def file_inputs(contract: Contract, files: Sequence[Landed]) -> Inputs:
+    """Files: the same files under the same contract are the same commit, in whatever round they are asked for."""
+    return Inputs(digest=digest_of([[[each.key, each.etag] for each in files], contract.digest]), files=tuple(files))
+
+
+def database_inputs(contract: Contract, run: Run, round_: int) -> Inputs:
+    """A database has no etag: a new round reads the interval again, as its rows may have been put right."""
+    return Inputs(digest=digest_of([run.interval_start, run.interval_end, round_, contract.digest]))
+
+
+def receipt_inputs(receipts: Sequence[str]) -> Inputs:
+    """Steps after ingest: receipt keys name the attempts whose output is read."""
+    return Inputs(digest=digest_of(list(receipts)), receipts=tuple(receipts))
+
+
+def build(
+    *, ask: Ask, name: JobName, run: Run, inputs: Inputs, work: Work, bucket: str, secret_arn: str | None
+) -> Json:
+    """The request object.
+
+    Raises:
+        InvalidRequestError: a receipt is not this run's.
+    """
+    for receipt in inputs.receipts:
+        if not receipt.startswith(f"runs/{run.run_id}/"):
+            raise InvalidRequestError(f"receipt {receipt!r} is not of run {run.run_id}")
+    return {
+        "run_id": run.run_id,
+        "step": name.step,
+        "subject": name.subject,
+        "attempt": name.attempt,
+        "round": name.round,
+        "redrive_count": ask.redrive_count,
+        "data_date": run.data_date,
+        "interval": {"start": run.interval_start, "end": run.interval_end},
+        "lake": f"s3://{bucket}",
+        "receipt_key": name.receipt_key,
+        "inputs": {"receipts": list(inputs.receipts), "files": [_file(each) for each in inputs.files]},
+        "secret_arn": secret_arn,
+        "input_digest": inputs.digest,
+        "code_digest": work.code_digest,
+        "contracts_digest": work.contracts_digest,
+    }
+
+
+def _file(landed: Landed) -> Mapping[str, Any]:
+    return {
+        "key": landed.key,
+        "etag": landed.etag,
+        "size": landed.size,
+        "modified_at": iso(landed.modified_at),
+    }

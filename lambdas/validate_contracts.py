@@ -1,0 +1,43 @@
+"""ValidateContracts: claim the landed files for the run, and judge their heads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from contracts import contract as contracts
+from contracts.errors import InvalidRequestError
+from lambdas import aws, runtime
+from lambdas.arrivals import claim, list_landed, matching
+from lambdas.digests import check_compatible, released
+from lambdas.judging import judge
+from lambdas.payloads import Json, text_of
+from lambdas.settings import ValidateSettings
+
+
+@runtime.handler
+def lambda_handler(event: Mapping[str, Any]) -> Json:
+    """Judge what has landed.
+
+    Args:
+        event: run_id.
+    Returns:
+        Per source of files: how many are the run's, and how many rows of their heads were judged.
+    """
+    settings, ledger = runtime.settings(ValidateSettings), runtime.ledger()
+    run = ledger.run(text_of(event, "run_id"))
+    if run is None:
+        raise InvalidRequestError(f"run {event['run_id']} is not in the ledger; start an execution, which opens one")
+    check_compatible(run.schemas, released())
+    answer: Json = {"sources": {}}
+    for contract in contracts.sources():
+        if (contract.source or {})["kind"] != "files":
+            continue
+        landed = list_landed(aws.s3(), settings.lake_bucket, contract)
+        wanted = matching(contract, landed)
+        files = claim(ledger, contract, wanted, run.run_id)
+        runtime.count("FilesRefused", len(landed) - len(wanted))
+        rows = sum(judge(aws.s3(), settings.lake_bucket, contract, each) for each in files)
+        answer["sources"][contract.source_name] = {"files": len(files), "rows_judged": rows}
+        runtime.log("landed files judged", source=contract.source_name, files=len(files), rows=rows)
+    return answer
