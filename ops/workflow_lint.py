@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -209,15 +210,27 @@ def _publishes(state: State) -> bool:
     return str(payload.get("step", "")).startswith("publish")
 
 
+def _is_forward_edge(scope: Scope, gate: str, name: str, target: str) -> bool:
+    choices = scope.states[name].get("Choices", [])
+    return name == gate and any(choice.get("Next") == target for choice in choices)
+
+
 def _choices(scope: Scope) -> Iterator[tuple[str, str, str]]:
+    gates = {name for name, state in scope.states.items() if name.endswith("Gate") and state["Type"] == "Choice"}
+
     def is_gated(name: str, target: str) -> bool:
         # a gate's pass list is the one edge that may lead to publishing
-        choices = scope.states[name].get("Choices", [])
-        return name.endswith("Gate") and any(choice.get("Next") == target for choice in choices)
+        return name in gates and _is_forward_edge(scope, name, name, target)
 
     publishing = {name for name, state in scope.states.items() if _publishes(state)}
-    if publishing & scope.reachable(scope.start, skip=is_gated):
-        yield scope.start, "ungated", f"a path around every gate leads to {', '.join(sorted(publishing))}"
+    for gate in sorted(gates) or [scope.start]:
+        around = scope.reachable(scope.start, skip=partial(_is_forward_edge, scope, gate))
+        if publishing & around:
+            yield (
+                gate,
+                "ungated",
+                f"a path around it leads to {', '.join(sorted(publishing))}; send it through the gate",
+            )
     for name, state in scope.states.items():
         if state["Type"] != "Choice":
             continue
