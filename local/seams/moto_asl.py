@@ -95,7 +95,7 @@ def parse(definition: str) -> Any:
         InvalidDefinitionError: says what the interpreter cannot read.
     """
     try:
-        return AmazonStateLanguageParser.parse(json.dumps(_as_moto_reads(json.loads(definition))))[0]
+        return AmazonStateLanguageParser.parse(json.dumps(_as_moto_reads(json.loads(definition)), ensure_ascii=False))[0]
     except ASLParserException as error:
         raise InvalidDefinitionError(f"SCHEMA_VALIDATION_FAILED: {error}") from error
     except RecursionError as error:

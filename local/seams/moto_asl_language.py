@@ -11,6 +11,7 @@ import json
 import re
 from typing import Any
 
+from moto.stepfunctions.parser.asl.antlr.runtime.ASLParser import ASLParser
 from moto.stepfunctions.parser.api import EvaluationFailedEventDetails, ExecutionFailedEventDetails, HistoryEventType
 from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.error_equals_decl import ErrorEqualsDecl
@@ -50,6 +51,18 @@ def _query_languages_of_one_definition(moto_init: Any, self: Any, *args: Any, **
     """
     moto_init(self, *args, **kwargs)
     self._query_language_per_scope = []
+
+
+@repair(Preprocessor, "_inner_string_of")
+def _decode_string(moto_string: Any, parser_rule_context: Any) -> str | None:
+    """Decode the escapes of a JSON string; moto keeps them as they are written, in literals and names of states.
+
+    Paths keep them: the library that reads them decodes once itself.
+    """
+    text = parser_rule_context.getText()
+    if isinstance(parser_rule_context, ASLParser.String_literalContext) and text.startswith('"'):
+        return str(json.loads(text))
+    return moto_string(parser_rule_context)  # type: ignore[no-any-return]
 
 
 def path_of_field(component: Any) -> str | None:
