@@ -2,8 +2,8 @@
 
 ministack keeps state machines, versions, aliases, tags and activities; its interpreter is left out.
 
-Source: ministack 1.5.33, services/stepfunctions.py, services/lambda_svc.py, core/lambda_runtime.py, core/iam_actions.py,
-services/cloudformation/provisioners.py.
+Source: ministack 1.5.33, services/stepfunctions.py, services/lambda_svc.py, services/cloudformation/provisioners.py,
+core/lambda_runtime.py, core/iam_actions.py.
 """
 
 from __future__ import annotations
@@ -25,13 +25,36 @@ Action = Callable[[dict[str, Any]], Response]
 Record = dict[str, Any]
 
 _STATE_MACHINE = "AWS::StepFunctions::StateMachine"
-# The worker's answer to an exception, and the same with what AWS's runtime answers.
-_WORKER_ERROR = """json.dumps({"status": "error", "error": str(e), "trace": traceback.format_exc()})"""
-_WORKER_TRUE_ERROR = (
-    """json.dumps({"status": "error", "error": str(e), "trace": traceback.format_exc(), "error_payload": {"""
-    """"errorMessage": str(e), "errorType": type(e).__name__, "requestId": context.aws_request_id, """
-    """"stackTrace": traceback.format_tb(e.__traceback__)}})"""
-)
+# What ministack's Python worker does with a result and an exception, and what AWS's runtime does: bytes are text, the
+# error has its own name, and the process lives on.
+_WORKER_LINES = {
+    "import sys, json, importlib, traceback, os, time\n": """import sys, json, importlib, traceback, os, time
+
+class _MarshalError(Exception):
+    pass
+
+def _plain(value):
+    if isinstance(value, bytes):
+        return value.decode()
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
+def _marshal(result):
+    try:
+        return json.dumps({"status": "ok", "result": result}, default=_plain)
+    except (TypeError, ValueError) as e:
+        raise _MarshalError(f"Unable to marshal response: {e}") from None
+
+def _tell(error, request_id):
+    name = "Runtime.MarshalError" if isinstance(error, _MarshalError) else type(error).__name__
+    trace = traceback.format_tb(error.__traceback__)[1:]
+    payload = {"errorMessage": str(error), "errorType": name, "requestId": request_id, "stackTrace": trace}
+    return json.dumps({"status": "ok", "error_payload": payload, "trace": traceback.format_exc()})
+""",
+    """json.dumps({"status": "ok", "result": result})""": "_marshal(result)",
+    """json.dumps({"status": "error", "error": str(e), "trace": traceback.format_exc()})""": (
+        "_tell(e, context.aws_request_id)"
+    ),
+}
 
 
 def executions() -> MutableMapping[str, Record]:
@@ -145,30 +168,31 @@ def authorize_callbacks(state_machine_of: Callable[[str], str | None]) -> None:
 
 
 def tell_true_lambda_errors() -> None:
-    """Let a Python function's error keep its name: ministack calls every one Runtime.HandlerError.
+    """Let a Python function's error keep its name, by which retriers know it, and its process live on.
 
-    Retriers know errors by that name.
+    ministack calls every error Runtime.HandlerError and starts a new process, a second each time.
     """
-    if _WORKER_ERROR not in lambda_runtime._PYTHON_WORKER_SCRIPT:
-        raise ImportError(
-            f"ministack {MINISTACK_VERSION}'s Python worker reports errors in another way: see lambda_runtime"
-        )
-    lambda_runtime._PYTHON_WORKER_SCRIPT = lambda_runtime._PYTHON_WORKER_SCRIPT.replace(
-        _WORKER_ERROR, _WORKER_TRUE_ERROR
-    )
+    script = lambda_runtime._PYTHON_WORKER_SCRIPT
+    for line, better in _WORKER_LINES.items():
+        if script.count(line) != 1:
+            raise ImportError(f"ministack {MINISTACK_VERSION}'s Python worker has no one line {line.strip()!r}")
+        script = script.replace(line, better)
+    lambda_runtime._PYTHON_WORKER_SCRIPT = script
     last = threading.local()  # the worker answers in the thread that asked it
     invoke = lambda_runtime.Worker.invoke
     execute = lambda_svc._execute_function_warm
 
     def invoke_and_note(self: Any, *args: Any, **kwargs: Any) -> Any:
         answer = invoke(self, *args, **kwargs)
-        last.error = answer.get("error_payload") if isinstance(answer, dict) else None
+        last.error = answer.get("error_payload")
+        if last.error is not None:
+            answer.update(status="error", error=last.error["errorMessage"])
         return answer
 
     def execute_with_error(func: Any, event: Any, request_id: str) -> Any:
         last.error = None
         answer = execute(func, event, request_id)
-        if answer.get("error") and last.error and answer["body"].get("errorType") == "Runtime.HandlerError":
+        if last.error is not None and answer.get("error"):
             answer["body"] = last.error
         return answer
 

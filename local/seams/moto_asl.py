@@ -19,15 +19,20 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from local.seams import moto_asl_repair as _repair  # noqa: F401  first: it imports moto without what is not needed
+
+# isort: split
+from moto.stepfunctions.parser.api import StateMachineType
 from moto.stepfunctions.parser.asl.eval.environment import Environment
-from moto.stepfunctions.parser.asl.eval.event.event_manager import EventHistoryContext, EventManager
 from moto.stepfunctions.parser.asl.eval.evaluation_details import AWSExecutionDetails
+from moto.stepfunctions.parser.asl.eval.event.event_manager import EventHistoryContext, EventManager
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramEnded, ProgramError
 from moto.stepfunctions.parser.asl.eval.states import ContextObjectData, ExecutionData, StateMachineData
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser, ASLParserException
 from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
 
-from local.seams.moto_asl_flow import Stopped, in_thread, is_stopped
+from local.seams import moto_asl_flow as _flow  # noqa: F401  its repairs
+from local.seams.moto_asl_stops import Stopped, in_thread, is_stopped
 from local.seams.moto_asl_tasks import InvalidToken, TaskTimedOut, beat, connect, fail, state_machine_of, succeed
 from local.seams.moto_asl_trail import Trail
 
@@ -95,7 +100,9 @@ def parse(definition: str) -> Any:
         InvalidDefinitionError: says what the interpreter cannot read.
     """
     try:
-        return AmazonStateLanguageParser.parse(json.dumps(_as_moto_reads(json.loads(definition)), ensure_ascii=False))[0]
+        return AmazonStateLanguageParser.parse(json.dumps(_as_moto_reads(json.loads(definition)), ensure_ascii=False))[
+            0
+        ]
     except ASLParserException as error:
         raise InvalidDefinitionError(f"SCHEMA_VALIDATION_FAILED: {error}") from error
     except RecursionError as error:
@@ -122,13 +129,13 @@ class _Journal(EventManager):
         self._events = events
         self._is_closed = False
 
-    def add_event(  # type: ignore[override]
+    def add_event(
         self,
         context: Any,
         event_type: Any,
         event_details: Any = None,
-        timestamp: Any = None,
-        update_source_event_id: bool = True,  # noqa: FBT001, FBT002  moto's signature
+        timestamp: Any = None,  # noqa: ARG002  moto's signature
+        update_source_event_id: bool = True,
     ) -> int:
         with self._mutex:
             if self._is_closed or is_stopped(getattr(context, "frame", None)):
@@ -155,7 +162,7 @@ class _Journal(EventManager):
 
     def _write(self, previous: int, event_type: str, details: Any) -> int:
         number = len(self._events) + 1
-        now = datetime.datetime.now(datetime.timezone.utc).timestamp()
+        now = datetime.datetime.now(datetime.UTC).timestamp()
         event = {"timestamp": round(now, 3), "type": event_type, "id": number, "previousEventId": previous}
         for name, body in (details or {}).items():
             event[name] = {key: value for key, value in body.items() if value is not None}
@@ -210,7 +217,7 @@ class Run:
             program.eval(self._env)
         except Stopped:
             return  # whoever stopped it has told how it ended
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  whatever it is, the execution has to end
             self._fail({"error": "States.Runtime", "cause": f"{type(error).__name__}: {error}"})
             return
         state = self._env.program_state()
@@ -274,17 +281,20 @@ class Run:
     def _environment(self) -> Any:
         execution = self.execution
         data: dict[str, Any] = {
-            **{"Id": execution.arn, "Input": execution.input, "Name": execution.name},
-            **{"RoleArn": execution.role_arn, "StartTime": execution.start_time},
+            "Id": execution.arn,
+            "Input": execution.input,
+            "Name": execution.name,
+            "RoleArn": execution.role_arn,
+            "StartTime": execution.start_time,
             "RedriveCount": self.redrive.count if self.redrive else 0,
         }
         if self.redrive is not None:
             data["RedriveTime"] = self.redrive.time
         env: Any = Environment(
             aws_execution_details=AWSExecutionDetails(execution.account, execution.region, execution.role_arn),
-            execution_type=execution.kind,  # type: ignore[arg-type]  moto compares it with its enum of strings
+            execution_type=StateMachineType(execution.kind),
             context=ContextObjectData(
-                Execution=ExecutionData(**data),  # type: ignore[typeddict-item]
+                Execution=ExecutionData(**data),
                 StateMachine=StateMachineData(Id=execution.state_machine_arn, Name=execution.state_machine_name),
             ),  # type: ignore[typeddict-item]
             event_history_context=EventHistoryContext.of_program_start(),

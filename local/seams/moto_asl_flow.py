@@ -1,8 +1,7 @@
-"""Repairs of how moto's interpreter runs: stopping, waiting, threads, branches, and where a redrive starts again.
+"""Repairs of how moto's interpreter runs states, branches and iterations, and of where a redrive starts again.
 
-moto starts a thread for each state machine, state and branch, keeps every one in a list for ever, and lets a stopped
-branch run on until its next state. Here a thread is started only where two things happen at once, and stopping wakes
-whatever waits.
+moto starts a thread for each state machine, state and branch; here one is started only where two things happen at
+once.
 
 Source: https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html (states on redrive).
 """
@@ -10,22 +9,16 @@ Source: https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import copy
 import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from moto.stepfunctions.parser import utils
 from moto.stepfunctions.parser.api import ExecutionFailedEventDetails, HistoryEventType, MapIterationEventDetails
 from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
-from moto.stepfunctions.parser.asl.component.common.retry.max_attempts_decl import MaxAttemptsOutcome
-from moto.stepfunctions.parser.asl.component.common.retry.retrier_decl import RetrierDecl
-from moto.stepfunctions.parser.asl.component.common.retry.retrier_outcome import RetrierOutcome
 from moto.stepfunctions.parser.asl.component.common.timeouts.timeout import EvalTimeoutError
-from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
 from moto.stepfunctions.parser.asl.component.program.program import Program
 from moto.stepfunctions.parser.asl.component.state.exec.execute_state import ExecutionState
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.distributed_iteration_component import (
@@ -37,134 +30,13 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.inli
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.iteration_worker import IterationWorker
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.job import Job
 from moto.stepfunctions.parser.asl.component.state.exec.state_parallel.branches_decl import BranchesDecl
-from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
-from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramEnded, ProgramError
 from moto.stepfunctions.parser.asl.eval.states import ItemData, MapData
 
-from local.seams.moto_asl_language import path_of_field, runtime_error
-from local.seams.moto_asl_repair import repair, replace_everywhere
+from local.seams.moto_asl_repair import repair
+from local.seams.moto_asl_stops import Stopped, in_thread, stop, wait
 from local.seams.moto_asl_trail import Trail
-
-# The longest wait AWS accepts, in seconds.
-_LONGEST_WAIT = 2**31 - 1
-
-
-class Stopped(BaseException):  # noqa: N818  no error: it must pass moto's `except Exception` like GeneratorExit does
-    """Unwinds work nobody waits for any more: the execution was stopped, or a sibling branch failed."""
-
-
-class _Forgetful(list[Any]):
-    def append(self, _: Any) -> None:
-        """Keep nothing."""
-
-
-replace_everywhere("TMP_THREADS", utils.TMP_THREADS, _Forgetful(), "a list that kept every thread ever started")
-
-
-@repair(Environment, "__init__")
-def _frame(moto_init: Any, self: Any, *args: Any, **kwargs: Any) -> None:
-    """Give each frame what stopping, redrive and error messages need."""
-    moto_init(self, *args, **kwargs)
-    self.parent = None
-    self.is_stopped = False
-    self.bells = set()
-    self.fields = []
-    self.trail = Trail({})
-    self.event_history_context.frame = self
-
-
-@repair(Environment, "as_inner_frame_of")
-def _inner_frame(moto_inner_frame: Any, env: Any, **kwargs: Any) -> Any:
-    """Tie a frame to the one it was opened in."""
-    frame = moto_inner_frame(env=env, **kwargs)
-    frame.parent, frame.trail, frame.fields = env, env.trail, list(env.fields)
-    context = env.states.context_object.context_object_data
-    if "Map" in context:  # moto drops it, and with it $states.context.Map inside a Task of an iteration
-        frame.states.context_object.context_object_data["Map"] = context["Map"]
-    return frame
-
-
-def is_stopped(frame: Any) -> bool:
-    """Whether `frame`, or one that it was opened in, was stopped."""
-    while frame is not None:
-        if frame.is_stopped:
-            return True
-        frame = frame.parent
-    return False
-
-
-def stop(frame: Any) -> None:
-    """Wake whatever waits in `frame` and in those opened in it, and let it unwind."""
-    frame.is_stopped = True
-    for bell in list(frame.bells):
-        bell.set()
-    for inner in list(frame._frames):
-        stop(inner)
-
-
-def wait(env: Any, bell: threading.Event, seconds: float | None) -> bool:
-    """Wait for `bell`, `seconds` at most.
-
-    Returns:
-        Whether it rang.
-
-    Raises:
-        Stopped: the frame was stopped meanwhile.
-    """
-    env.bells.add(bell)
-    try:
-        # Looked at after the bell hangs: a stop in between would not ring it.
-        has_rung = not is_stopped(env) and bell.wait(None if seconds is None else max(0.0, seconds))
-    finally:
-        env.bells.discard(bell)
-    if is_stopped(env):
-        raise Stopped
-    return has_rung
-
-
-def in_thread(work: Callable[[], None], name: str) -> None:
-    """Run `work` in a thread of its own, in the account and region of the caller."""
-    threading.Thread(target=contextvars.copy_context().run, args=(work,), name=name, daemon=True).start()
-
-
-@repair(Environment, "set_stop")
-def _stop(moto_set_stop: Any, self: Any, *args: Any, **kwargs: Any) -> None:
-    """Wake what waits; moto's branches noticed at their next state, and waits for a token not at all."""
-    moto_set_stop(self, *args, **kwargs)
-    stop(self)
-
-
-@repair(Environment, "set_timed_out")
-def _time_out(moto_set_timed_out: Any, self: Any) -> None:
-    """Wake what waits (see _stop)."""
-    moto_set_timed_out(self)
-    stop(self)
-
-
-@repair(EvalComponent, "eval")
-def _evaluate(_: Any, self: Any, env: Any) -> None:
-    """Unwind when stopped, and know the path of the field for messages.
-
-    moto skips the components of a stopped branch one by one, and the values they did not compute make errors of
-    their own in the history.
-    """
-    if is_stopped(env):
-        raise Stopped
-    if not env.is_running():
-        return
-    name = self._field_name()
-    if name is not None:
-        env.next_field_name = name
-    field = path_of_field(self)
-    if field is not None:
-        env.fields.append(field)
-    try:
-        self._eval_body(env)
-    finally:
-        if field is not None:
-            env.fields.pop()
 
 
 @repair(Program, "eval")
@@ -184,7 +56,7 @@ def _run_states(_: Any, self: Any, env: Any) -> None:
     except FailureEventException as error:
         env.trail.fail(error.failure_event.error_name)
         env.set_error(error=error.get_execution_failed_event_details())
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  as on AWS, what nobody foresaw ends the execution with States.Runtime
         cause = f"{type(error).__name__}({error})"
         env.set_error(ExecutionFailedEventDetails(error="States.Runtime", cause=cause))
     if isinstance(env.program_state(), ProgramEnded):
@@ -239,7 +111,7 @@ class _Attempt:
     def _run(self) -> None:
         try:
             self._work()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  raised again in the thread that waits
             self._error = error
         except Stopped:
             return  # nobody waits
@@ -248,31 +120,6 @@ class _Attempt:
     def raise_error(self) -> None:
         if self._error is not None:
             raise self._error
-
-
-@repair(RetrierDecl, "_eval_body")
-def _retry(_: Any, self: Any, env: Any) -> None:
-    """Wait between attempts so that a stop ends the wait; moto sleeps through it."""
-    self.error_equals.eval(env)
-    if not env.stack.pop():
-        env.stack.append(RetrierOutcome.Skipped)
-        return
-    self.max_attempts.eval(env=env)
-    if env.stack.pop() == MaxAttemptsOutcome.EXHAUSTED:
-        env.stack.append(RetrierOutcome.Failed)
-        return
-    for step in (self.interval_seconds, self.backoff_rate, self.max_delay_seconds, self.jitter_strategy):
-        step.eval(env=env)
-    wait(env, threading.Event(), env.stack.pop())
-    env.stack.append(RetrierOutcome.Executed)
-
-
-@repair(WaitFunction, "_wait_interval")
-def _wait(_: Any, self: Any, env: Any, wait_seconds: float) -> None:
-    """Wait so that a stop ends it, and refuse what AWS refuses; moto would wait for centuries."""
-    if wait_seconds > _LONGEST_WAIT:
-        raise runtime_error(env, "Wait state delay is too long.")
-    wait(env, threading.Event(), wait_seconds)
 
 
 class _Team:
@@ -305,7 +152,7 @@ class _Team:
         try:
             while (job := self._next()) is not None:
                 job()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  raised again in the thread that waits
             self._fail(error)
         with self._lock:
             self._left -= 1

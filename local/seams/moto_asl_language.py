@@ -11,8 +11,8 @@ import json
 import re
 from typing import Any
 
-from moto.stepfunctions.parser.asl.antlr.runtime.ASLParser import ASLParser
 from moto.stepfunctions.parser.api import EvaluationFailedEventDetails, ExecutionFailedEventDetails, HistoryEventType
+from moto.stepfunctions.parser.asl.antlr.runtime.ASLParser import ASLParser
 from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.error_equals_decl import ErrorEqualsDecl
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
@@ -28,7 +28,6 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task im
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.timestamp import Timestamp
 from moto.stepfunctions.parser.asl.eval.callback.callback import HeartbeatTimeoutError
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
-from moto.stepfunctions.parser.asl.eval.states import States
 from moto.stepfunctions.parser.asl.eval.variable_store import VariableStore
 from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
 
@@ -142,18 +141,6 @@ def _assigned_variables(_: Any, self: Any) -> dict[str, str]:
     return {name: json.dumps(self.get(name), separators=(",", ":")) for name in self._declaration_tracing}
 
 
-@repair(VariableStore, "get_variable_declarations")
-def _no_declarations(_: Any, self: Any) -> str:
-    """Nothing: variables are bound, not written into the expression."""
-    return ""
-
-
-@repair(States, "to_variable_declarations")
-def _no_states_declarations(_: Any, self: Any, variable_references: Any = None) -> str:
-    """Nothing: $states is bound, not written into the expression."""
-    return ""
-
-
 @repair(CustomErrorName, "__init__")
 def _any_error_name(_: Any, self: Any, error_name: str | None) -> None:
     """Carry States.* errors out of a Map or Parallel.
@@ -244,8 +231,8 @@ def _seconds_until(_: Any, self: Any, env: Any) -> float:
             )
             raise query_error(env, cause)
         raise FailureEventException(self._create_failure_event(env, text))
-    now = datetime.datetime.now(datetime.timezone.utc)
-    return (moment.replace(tzinfo=datetime.timezone.utc) - now).total_seconds()
+    now = datetime.datetime.now(datetime.UTC)
+    return (moment.replace(tzinfo=datetime.UTC) - now).total_seconds()
 
 
 def runtime_error(env: Any, cause: str) -> FailureEventException:

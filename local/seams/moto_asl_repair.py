@@ -11,7 +11,7 @@ import logging
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from types import ModuleType
 from typing import Any
 
@@ -19,7 +19,7 @@ MOTO_VERSION = "5.2.5"
 _PACKAGE = "moto.stepfunctions.parser"
 
 
-class _JobStatus(str, Enum):
+class _JobStatus(StrEnum):
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
 
@@ -67,7 +67,9 @@ def repair(owner: Any, name: str) -> Callable[[Callable[..., Any]], Callable[...
     """
 
     def decorate(better: Callable[..., Any]) -> Callable[..., Any]:
-        moto_method = getattr(owner, name)
+        moto_method = getattr(owner, name, None)
+        if moto_method is None:
+            raise ImportError(f"moto {MOTO_VERSION} has {owner.__qualname__}.{name}, this one has not: repair it anew")
 
         def method(*args: Any, **kwargs: Any) -> Any:
             return better(moto_method, *args, **kwargs)

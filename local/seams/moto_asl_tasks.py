@@ -20,7 +20,7 @@ import boto3
 import botocore.session
 from botocore import xform_name
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.model import OperationModel
 from moto.stepfunctions.parser.api import HistoryEventType, TaskFailedEventDetails
 from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
@@ -48,10 +48,11 @@ from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.asl.eval.states import ContextObject
 from moto.stepfunctions.parser.asl.utils import boto_client
 
-from local.seams.moto_asl_flow import wait
 from local.seams.moto_asl_repair import repair, replace_everywhere
+from local.seams.moto_asl_stops import wait
 
 _SYNC_POLL_SECONDS = 0.5
+_UNDECLARED_ERROR = "Lambda.AWSLambdaException"
 # What Step Functions calls a service where it is not botocore's name for it without the hyphens.
 _BOTOCORE_NAMES = {
     "cloudwatchlogs": "logs",
@@ -205,7 +206,7 @@ def _attempt(moto_attempt: Any, self: Any, env: Any) -> None:
 
 @repair(StateTaskServiceCallback, "_eval_wait_for_task_token")
 def _wait_for_callback(
-    _: Any, self: Any, env: Any, timeout_seconds: int, callback_endpoint: Any, heartbeat_endpoint: Any
+    _: Any, __: Any, env: Any, timeout_seconds: int, callback_endpoint: Any, heartbeat_endpoint: Any
 ) -> Any:
     """Wait for the callback, which may have come already.
 
@@ -224,7 +225,7 @@ def _wait_for_callback(
 
 
 @repair(StateTaskServiceCallback, "_eval_sync")
-def _wait_for_job(_: Any, self: Any, env: Any, sync_resolver: Callable[[], Any], **__: Any) -> Any:
+def _wait_for_job(_: Any, __: Any, env: Any, sync_resolver: Callable[[], Any], **___: Any) -> Any:
     """Look for the end of a .sync job so that a stop ends it; moto listens for a token that AWS does not hand out."""
     while not (result := sync_resolver()):
         wait(env, threading.Event(), _SYNC_POLL_SECONDS)
@@ -233,7 +234,16 @@ def _wait_for_job(_: Any, self: Any, env: Any, sync_resolver: Callable[[], Any],
 
 @repair(StateTaskServiceLambda, "_from_error")
 def _tell_lambda_error(moto_from_error: Any, self: Any, env: Any, ex: Exception) -> Any:
-    """Name a broken connection as AWS does; moto calls it States.Runtime, which nothing retries."""
+    """Name errors of the call itself as AWS does.
+
+    moto calls a broken connection States.Runtime, which nothing retries, and makes names of its own for the errors
+    that the Lambda API does not declare, such as a role that may not invoke the function.
+    """
+    if isinstance(ex, ClientError):
+        event = moto_from_error(self, env, ex)
+        if type(ex) is ClientError:
+            event.error_name.error_name = event.event_details["taskFailedEventDetails"]["error"] = _UNDECLARED_ERROR
+        return event
     if not isinstance(ex, BotoCoreError):
         return moto_from_error(self, env, ex)
     error = "Lambda.SdkClientException"
@@ -250,7 +260,7 @@ def _tell_lambda_error(moto_from_error: Any, self: Any, env: Any, ex: Exception)
 
 @repair(StateTaskService, "_get_boto_service_name")
 def _service_name(_: Any, self: Any, boto_service_name: str | None = None) -> str:
-    """botocore's name of a service, for those that Step Functions calls otherwise."""
+    """Botocore's name of a service, for those that Step Functions calls otherwise."""
     return _botocore_name(boto_service_name or self.resource.api_name)
 
 
@@ -297,7 +307,7 @@ class _Cloud:
 
     def __init__(self) -> None:
         self.endpoint_url: str | None = None
-        self.credentials_of: Callable[[str], dict[str, str]] = lambda role_arn: {}
+        self.credentials_of: Callable[[str], dict[str, str]] = lambda _: {}
 
 
 _cloud = _Cloud()
@@ -328,8 +338,15 @@ def _client(region: str, service: str, credentials: tuple[tuple[str, str], ...])
         read_timeout=960,  # a Lambda function may take 15 minutes
         max_pool_connections=64,
     )
-    session = boto3.session.Session(**dict(credentials))
-    return session.client(service, region_name=region, endpoint_url=_cloud.endpoint_url, config=config)  # type: ignore[call-overload]
+    session: Any = boto3.session.Session(**dict(credentials))
+    client = session.client(service, region_name=region, endpoint_url=_cloud.endpoint_url, config=config)
+    client.meta.events.register("after-call", _name_request)
+    return client
+
+
+def _name_request(parsed: dict[str, Any], **_: Any) -> None:
+    """Give each answer a request id, which moto writes into causes; ministack's refusals by IAM have none."""
+    parsed.setdefault("ResponseMetadata", {}).setdefault("RequestId", str(uuid.uuid4()))
 
 
 replace_everywhere(

@@ -24,6 +24,8 @@ _REDRIVABLE_DAYS = 14
 _MOST_EVENTS_TO_REDRIVE = 24_999
 _CLIENT_TOKENS_KEPT = 10
 _CLIENT_TOKEN_MINUTES = 15
+_STATE_MACHINE_FIELDS = ("stateMachineArn", "stateMachineVersionArn", "stateMachineAliasArn")
+_LISTED = ("executionArn", "name", "status", "startDate", "stopDate", "redriveCount", "redriveDate")
 _FORBIDDEN_IN_NAMES = re.compile(r"[\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]")
 
 _runs: dict[str, moto_asl.Run] = {}
@@ -178,7 +180,7 @@ def list_executions(data: dict[str, Any]) -> Response:
 def forget_runs() -> None:
     """Stop what runs, without a word: the cloud's state is being dropped."""
     for run in list(_runs.values()):
-        run.on_end = lambda outcome: None
+        run.on_end = lambda _: None
         run.stop(None, None)
     _runs.clear()
 
@@ -284,7 +286,7 @@ def _redriven_with(record: Record, token: str | None) -> str | None:
 
 
 def _age(moment: str) -> datetime.timedelta:
-    return datetime.datetime.now(datetime.timezone.utc) - datetime.datetime.fromisoformat(moment)
+    return datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(moment)
 
 
 def _position(record: Record) -> tuple[str, str]:

@@ -42,7 +42,7 @@ def send(record: dict[str, Any], *, redrive_status: str, redrive_status_reason: 
         ministack_cloud.emit_event(
             "aws.states", "Step Functions Execution Status Change", detail, [record["executionArn"]]
         )
-    except Exception:
+    except Exception:  # noqa: BLE001  the execution goes on whatever a rule's target does
         _log.exception("the status change of %s did not reach EventBridge", record["executionArn"])
 
 
