@@ -59,7 +59,7 @@ def _seconds(now: Progress) -> float:
 
 def _orchestration(now: Progress) -> float:
     """The share of a run in which no Spark job ran; jobs run one at a time on the laptop."""
-    return 1 - sum(job["seconds"] for job in now.jobs) / _seconds(now)
+    return 1.0 - sum(float(job["seconds"]) for job in now.jobs) / _seconds(now)
 
 
 def report(figures: dict[str, tuple[float, str, str | None]]) -> None:

@@ -74,7 +74,7 @@ def deploy(access: Access, folder: Path, snowflake_port: int, say: Callable[[str
         OpsError: a stack does not come up; the sentence names the first resource that failed and why.
     """
     say("stack of the lake")
-    _create(access, LAKE, folder)
+    _create(access, LAKE, TemplateBody=(folder / f"{LAKE}.template.json").read_text())
     lake = outputs(access, LAKE)
     say("archives")
     for key, path in package.files(host_architecture()).items():
@@ -82,13 +82,16 @@ def deploy(access: Access, folder: Path, snowflake_port: int, say: Callable[[str
     secret = json.dumps(snowflake.secret(snowflake_port))
     access.secrets.put_secret_value(SecretId=lake["SnowflakeSecretArn"], SecretString=secret)
     say("stack of the pipeline")
-    _create(access, PIPELINE, folder)
+    # A template over 51,200 bytes must come from S3.
+    template = f"{PIPELINE}.template.json"
+    access.s3.upload_file(str(folder / template), lake["CodeBucketName"], f"templates/{template}")
+    url = f"{access.endpoint_url}/{lake['CodeBucketName']}/templates/{template}"
+    _create(access, PIPELINE, TemplateURL=url)
 
 
-def _create(access: Access, stack: str, folder: Path) -> None:
+def _create(access: Access, stack: str, **template: str) -> None:
     cloudformation = access.cloudformation
-    body = (folder / f"{stack}.template.json").read_text()
-    cloudformation.create_stack(StackName=stack, TemplateBody=body, Capabilities=["CAPABILITY_NAMED_IAM"])
+    cloudformation.create_stack(StackName=stack, Capabilities=["CAPABILITY_NAMED_IAM"], **template)  # type: ignore[arg-type]
     try:
         waiter = cloudformation.get_waiter("stack_create_complete")
         waiter.wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 120})

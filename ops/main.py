@@ -158,7 +158,7 @@ def main() -> None:
     except OpsError as error:
         sys.exit(f"assay: {error}")
     except (ClientError, BotoCoreError) as error:
-        sys.exit(f"assay: AWS did not answer as hoped: {error}")
+        sys.exit(f"assay: AWS did not answer as hoped: {str(error)[:400]}")
     except KeyboardInterrupt:
         sys.exit("assay: stopped watching; the execution goes on (assay runs)")
     except OSError as error:
