@@ -14,7 +14,8 @@ import csv
 import io
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from contracts.contract import Contract, ParseSpec
@@ -25,6 +26,14 @@ INTEGER_PATTERN = r"^-?(0|[1-9][0-9]{0,17})$"  # what a 64-bit integer holds wit
 EVERY_COLUMN = "*"
 _NUMBER = re.compile(NUMBER_PATTERN)
 _INTEGER = re.compile(INTEGER_PATTERN)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """The columns that a file's first line names, and whether each line ends in a delimiter."""
+
+    columns: tuple[str, ...]
+    trailing_empty_column: bool
 
 
 def read_head(contract: Contract, key: str, data: bytes, truncated: bool) -> list[dict[str, Any]]:
@@ -44,7 +53,7 @@ def read_head(contract: Contract, key: str, data: bytes, truncated: bool) -> lis
     rows = []
     judge = _judge(contract)
     for line, cells in lines:
-        row = {name: parse_cell(contract, name, cell) for name, cell in zip(header, cells, strict=True)}
+        row = {name: parse_cell(contract, name, cell) for name, cell in zip(header.columns, cells, strict=True)}
         problem = next(judge.iter_errors(row), None)
         if problem is not None:
             column = str(problem.absolute_path[0]) if problem.absolute_path else EVERY_COLUMN
@@ -57,11 +66,11 @@ def read_head(contract: Contract, key: str, data: bytes, truncated: bool) -> lis
 
 def read_lines(
     contract: Contract, key: str, data: bytes, truncated: bool
-) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+) -> tuple[Header, Iterator[tuple[int, list[str]]]]:
     """The header, checked against the contract, and the rows as text with their line numbers.
 
     Raises:
-        ContractViolationError: at once for what the header breaks, while iterating for a row that is not one.
+        ContractViolationError: at once for what the header breaks, while iterating for a line that is not a row.
     """
     text = _decode(contract, key, data, truncated)
     lines = _records(contract, key, text)
@@ -71,7 +80,36 @@ def read_lines(
             raise violation(contract, key, EVERY_COLUMN, "layout", "no line ends in the head of the file: not CSV")
         raise violation(contract, key, EVERY_COLUMN, "header", "the file is empty")
     header = _header(contract, key, first[1])
-    return header, _rows(contract, key, len(header), lines)
+    return header, _rows(contract, key, header, lines)
+
+
+def read_header(contract: Contract, key: str, data: bytes, truncated: bool) -> Header:
+    """The header alone, when rows follow it; the rows are left for Spark to judge.
+
+    Raises:
+        ContractViolationError: for what the header breaks, or for a file with too few rows.
+    """
+    header, _ = read_lines(contract, key, data, truncated)
+    rows = sum(1 for line in data.splitlines() if line.strip()) - 1
+    if not truncated and rows < _parse(contract).minimum_rows:
+        raise _too_few_rows(contract, key, rows)
+    return header
+
+
+def line_of(contract: Contract, data: bytes, wanted: Mapping[str, str] | str) -> int | None:
+    """The first line of a file that holds a row, by column, or is a given text; None when there is none.
+
+    The row's line is only for a person to look at, so a line that cannot be decoded is skipped, not refused.
+    """
+    delimiter = _parse(contract).delimiter
+    names: list[str] = []
+    text = data.removeprefix(codecs.BOM_UTF8).decode("utf-8", errors="replace")
+    for number, line in enumerate(text.splitlines(), start=1):
+        cells = next(csv.reader([line], delimiter=delimiter), [])
+        names = names or cells
+        if line == wanted or dict(zip(names, cells, strict=False)) == wanted:
+            return number
+    return None
 
 
 def parse_cell(contract: Contract, name: str, cell: str) -> Any:
@@ -145,40 +183,36 @@ def _records(contract: Contract, key: str, text: str) -> Iterator[tuple[int, lis
         line = reader.line_num + 1
 
 
-def _header(contract: Contract, key: str, cells: Sequence[str]) -> list[str]:
-    header = list(cells)
-    if _parse(contract).trailing_empty_column and header and header[-1] == "":
-        header.pop()
-    required = [field.name for field in contract.fields if field.required]
-    known = {field.name for field in contract.fields}
-    if not known.intersection(header):
-        raise violation(
-            contract,
-            key,
-            EVERY_COLUMN,
-            "header",
-            f"line 1 names none of the {len(known)} columns: not CSV of this layout",
-        )
-    for name in required:
-        if name not in header:
-            raise violation(contract, key, name, "required", "line 1: the column is missing")
-    for name in header:
+def _header(contract: Contract, key: str, cells: Sequence[str]) -> Header:
+    names = list(cells)
+    trailing = _parse(contract).trailing_empty_column and names[-1] == ""
+    if trailing:
+        names.pop()
+    known = [field.name for field in contract.fields]
+    if not set(known).intersection(names):
+        detail = f"line 1 names none of the {len(known)} columns: not CSV of this layout"
+        raise violation(contract, key, EVERY_COLUMN, "header", detail)
+    for field in contract.fields:
+        if field.required and field.name not in names:
+            raise violation(contract, key, field.name, "required", "line 1: the column is missing")
+    for name in names:
         if name not in known:
             raise violation(contract, key, name, "additionalProperties", "line 1: the column is not in the contract")
-        if header.count(name) > 1:
+        if names.count(name) > 1:
             raise violation(contract, key, name, "header", "line 1: the column is there more than once")
-    return header
+    return Header(columns=tuple(names), trailing_empty_column=trailing)
 
 
 def _rows(
-    contract: Contract, key: str, width: int, records: Iterator[tuple[int, list[str]]]
+    contract: Contract, key: str, header: Header, records: Iterator[tuple[int, list[str]]]
 ) -> Iterator[tuple[int, list[str]]]:
+    width = len(header.columns) + header.trailing_empty_column
     for line, cells in records:
-        if _parse(contract).trailing_empty_column and len(cells) == width + 1 and cells[-1] == "":
-            cells = cells[:-1]
         if len(cells) != width:
             detail = f"line {line} has {len(cells)} cells, the header has {width}"
             raise violation(contract, key, EVERY_COLUMN, "layout", detail)
+        if header.trailing_empty_column and cells.pop() != "":
+            raise violation(contract, key, EVERY_COLUMN, "layout", f"line {line} goes on after the last column")
         yield line, cells
 
 

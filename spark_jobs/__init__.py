@@ -1,0 +1,1 @@
+"""The Spark jobs: sources, transforms, quality checks and one entry point."""

@@ -1,0 +1,31 @@
+"""A run's rows in bronze: those that the attempt its receipt names has written."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as sf
+
+from contracts.contract import Contract
+from contracts.errors import ReceiptMissingError
+from spark_jobs.job import INGEST, Job
+
+
+def run_rows(job: Job, contract: Contract) -> DataFrame:
+    """The rows of this run in a bronze table; none when its source had nothing new.
+
+    Raises:
+        ReceiptMissingError: the source's receipt is not there, or the table is not.
+        CommitLostError: the commit that the receipt names is no longer in the table's log.
+    """
+    source = contract.source_name
+    receipt = job.receipts.of(INGEST, source)
+    written = receipt.table(contract.table)
+    if written.version_after is None or receipt.rows_attempt is None:
+        raise ReceiptMissingError(f"{contract.table}: no such table; {source} has never brought a row")
+    if written.rows:
+        job.lake.require_commit(contract.table, written.version_after, job.request.run_id)
+    return job.lake.read(contract.table, written.version_after).where(
+        (sf.col("_run_id") == job.request.run_id)
+        & (sf.col("_attempt") == receipt.rows_attempt)
+        & (sf.col("_source") == source)
+    )

@@ -1,0 +1,111 @@
+"""Bronze to silver: this run's bronze rows typed, deduplicated, and only what is newer than silver, as candidates.
+
+Nothing of a run that a gate may still hold goes into a shared table; publish merges the candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame, Observation
+from pyspark.sql import functions as sf
+
+from contracts import contract as contracts
+from contracts.contract import Contract
+from spark_jobs.bronze import run_rows
+from spark_jobs.job import Job
+from spark_jobs.lake import distinct_dates, on_dates
+from spark_jobs.receipts import Lineage, Outcome, TableReceipt
+from spark_jobs.row_rules import without_null_tokens
+from spark_jobs.transforms import orders, rates
+from spark_jobs.transforms.newest import EXISTING, newer_than
+
+
+@dataclass(frozen=True, kw_only=True)
+class SilverTable:
+    """How one silver table comes from bronze. `date` is a column that never changes for a key, so it prunes."""
+
+    name: str
+    source: str
+    date: str
+    key: Sequence[str]
+    order: Sequence[str]
+    standardise: Callable[[Contract, DataFrame], DataFrame]
+    lineage: Lineage
+
+
+def _standardise_rates(contract: Contract, bronze: DataFrame) -> DataFrame:
+    currencies = [field.name for field in contract.fields if field.name != rates.DAY]
+    texts = (without_null_tokens(contract, name).alias(name) for name in currencies)
+    return rates.standardise(bronze.select(rates.DAY, *texts, "_file", "_received_at", "_run_id"), currencies)
+
+
+def _standardise_orders(_: Contract, bronze: DataFrame) -> DataFrame:
+    return orders.standardise(bronze)
+
+
+SILVER_TABLES = (
+    SilverTable(
+        name="silver/fx_rates",
+        source="fx_rates",
+        date="rate_date",
+        key=rates.KEY,
+        order=rates.ORDER,
+        standardise=_standardise_rates,
+        lineage=rates.LINEAGE,
+    ),
+    SilverTable(
+        name="silver/orders",
+        source="snowflake_orders",
+        date="order_date",
+        key=orders.KEY,
+        order=orders.ORDER,
+        standardise=_standardise_orders,
+        lineage=orders.LINEAGE,
+    ),
+)
+
+
+def bronze_to_silver(job: Job) -> Outcome:
+    """Write the candidates of every silver table."""
+    written = tuple(_write(job, table) for table in SILVER_TABLES)
+    return Outcome(
+        tables=written,
+        bases={each.table: each.version_before for each in written},
+        lineage=tuple(table.lineage for table in SILVER_TABLES),
+    )
+
+
+def _write(job: Job, table: SilverTable) -> TableReceipt:
+    request, lake = job.request, job.lake
+    contract = contracts.of_table(table.name)
+    source = contracts.of_source(table.source)
+    base = lake.version(table.name)
+    rows = table.standardise(source, run_rows(job, source))
+    if base is None:
+        candidates = rows.withColumn(EXISTING, sf.lit(False))
+    else:
+        # read twice below, once to know which of silver's days matter: a day's rows, so they fit
+        rows = rows.persist()
+        days = on_dates(table.date, distinct_dates(rows, table.date))
+        candidates = newer_than(rows, lake.read(table.name, base).where(days), table.key, table.order)
+    path = f"candidates/{request.run_id}/{table.name}/{request.attempt}"
+    counted = Observation(f"candidates of {table.name}")
+    candidates = candidates.observe(
+        counted,
+        sf.count("*").alias("rows"),
+        sf.count(sf.when(sf.col(EXISTING), 1)).alias("replaces"),
+        sf.min(table.date).cast("string").alias("first_day"),
+        sf.max(table.date).cast("string").alias("last_day"),
+    )
+    lake.write_candidates(candidates.select(*(name for name, _ in contract.columns)), path)
+    count = counted.get
+    job.log.write("candidates_written", table=table.name, rows=count["rows"], path=path)
+    return TableReceipt(
+        table=table.name,
+        version_before=base,
+        version_after=base,
+        path=path,
+        **count,
+    )

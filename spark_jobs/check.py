@@ -1,0 +1,68 @@
+"""Check: a layer's rows of this run, judged by the expectations of their contracts before anything builds on them.
+
+A check only measures. What it needs and does not find raises, so that nothing passes for lack of data; the gate after
+it decides by the verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pyspark.sql import functions as sf
+
+from contracts import contract as contracts
+from contracts.contract import Contract
+from contracts.errors import ReceiptMissingError
+from spark_jobs.bronze import run_rows
+from spark_jobs.expectations import Batch, evaluate, verdict
+from spark_jobs.job import BRONZE_TO_SILVER, SILVER_TO_GOLD, Job
+from spark_jobs.receipts import Outcome, TableReceipt
+from spark_jobs.row_rules import parsed, row_rules
+from spark_jobs.transforms.daily_revenue import REMOVED
+
+
+def check_bronze(job: Job) -> Outcome:
+    """The verdict on what ingest appended. Its row rules were judged there, so only expectations are left."""
+    return _outcome(job, [Batch(contract=each, rows=parsed(each, run_rows(job, each))) for each in contracts.sources()])
+
+
+def check_silver(job: Job) -> Outcome:
+    """The verdict on the silver candidates."""
+    tables = job.receipts.of(BRONZE_TO_SILVER).tables
+    return _outcome(job, [_candidates(job, each) for each in _all_of("silver", tables)])
+
+
+def check_gold(job: Job) -> Outcome:
+    """The verdict on the gold candidates; rows that are to leave gold are not judged."""
+    tables = job.receipts.of(SILVER_TO_GOLD).tables
+    batches = [_candidates(job, each, **{REMOVED: "boolean"}) for each in _all_of("gold", tables)]
+    return _outcome(
+        job,
+        [Batch(contract=each.contract, rows=each.rows.where(~sf.col(REMOVED)), rules=each.rules) for each in batches],
+    )
+
+
+def _all_of(layer: str, tables: Iterable[TableReceipt]) -> list[tuple[Contract, TableReceipt]]:
+    """Each contract of the layer with what the receipt says of its table; a table left out fails closed."""
+    by_name = {table.table: table for table in tables}
+    pairs = []
+    for contract in contracts.load_all():
+        if contract.layer != layer:
+            continue
+        if contract.table not in by_name:
+            raise ReceiptMissingError(f"{contract.table}: the receipt of the step that writes it does not name it")
+        pairs.append((contract, by_name[contract.table]))
+    return pairs
+
+
+def _candidates(job: Job, pair: tuple[Contract, TableReceipt], **extra: str) -> Batch:
+    contract, written = pair
+    rows = job.lake.read_candidates(contract, written.path, **extra)
+    return Batch(contract=contract, rows=rows, rules=row_rules(contract))
+
+
+def _outcome(job: Job, batches: list[Batch]) -> Outcome:
+    results = evaluate(batches, {"data_date": job.request.data_date})
+    decided = verdict(results)
+    job.log.write("checked", verdict=decided)
+    return Outcome(verdict=decided, results=results)

@@ -1,0 +1,98 @@
+"""A Delta table's commits, read from its log without Spark.
+
+A Spark job to ask for a table's version or history costs most of a second; the log is a folder of small JSON files
+with a public format.
+
+Source: Delta Transaction Log Protocol, "Delta Log Entries", "Commit Provenance Information", "Transaction Identifiers".
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from spark_jobs.storage import Store
+
+_COMMIT = re.compile(r"([0-9]{20})[.]json")
+CLOCK_SKEW = timedelta(days=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commit:
+    """One commit: its version, when it was made, its transactions, its metrics, and what its writer noted."""
+
+    version: int
+    committed_at: datetime
+    transactions: frozenset[str]
+    metrics: Mapping[str, int]
+    note: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def run_id(self) -> str | None:
+        """The run that made it; None when the pipeline did not."""
+        return self.note.get("run_id")
+
+
+def latest_version(store: Store, table: str) -> int | None:
+    """The table's version; None when there is no such table."""
+    return max(_versions(store, table), default=None)
+
+
+def read_commit(store: Store, table: str, version: int) -> Commit | None:
+    """One commit; None when the log does not hold it (any more)."""
+    content = store.get(f"{table}/_delta_log/{version:020}.json")
+    return None if content is None else _parse(version, content)
+
+
+def find_transaction(store: Store, table: str, transaction: str, since: datetime) -> Commit | None:
+    """The commit of a transaction, looked for from the newest back to `since`, a day of clock skew allowed.
+
+    A day makes one commit, so this reads as many small objects as there were days since.
+    """
+    for version in sorted(_versions(store, table), reverse=True):
+        commit = read_commit(store, table, version)
+        if commit is None:
+            continue
+        if transaction in commit.transactions:
+            return commit
+        if commit.committed_at < since - CLOCK_SKEW:
+            return None
+    return None
+
+
+def _versions(store: Store, table: str) -> list[int]:
+    names = store.names(f"{table}/_delta_log")
+    return [int(match[1]) for name in names if (match := _COMMIT.fullmatch(name))]
+
+
+def _parse(version: int, content: bytes) -> Commit:
+    info: dict[str, Any] = {}
+    transactions = set()
+    for line in content.splitlines():
+        # of a commit of many files, only two small lines matter here
+        if line.startswith((b'{"commitInfo"', b'{"txn"')):
+            action = json.loads(line)
+            info = action.get("commitInfo", info)
+            if "txn" in action:
+                transactions.add(action["txn"]["appId"])
+    metrics = info.get("operationMetrics", {})
+    return Commit(
+        version=version,
+        committed_at=datetime.fromtimestamp(info.get("timestamp", 0) / 1000, UTC),
+        transactions=frozenset(transactions),
+        metrics={name: int(value) for name, value in metrics.items() if str(value).lstrip("-").isdigit()},
+        note=_note(info.get("userMetadata")),
+    )
+
+
+def _note(text: str | None) -> Mapping[str, Any]:
+    """The pipeline's own note on a commit; empty for a commit of another writer, who may write what they like."""
+    try:
+        note = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return note if isinstance(note, dict) else {}

@@ -1,0 +1,86 @@
+"""From a request to a receipt: what every job run does around the job itself."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from pyspark.sql import SparkSession
+
+from contracts.errors import AssayError, InvalidRequestError
+from spark_jobs import receipts
+from spark_jobs.bronze_to_silver import bronze_to_silver
+from spark_jobs.check import check_bronze, check_gold, check_silver
+from spark_jobs.ingest import ingest
+from spark_jobs.job import (
+    BRONZE_TO_SILVER,
+    CHECK_BRONZE,
+    CHECK_GOLD,
+    CHECK_SILVER,
+    INGEST,
+    PUBLISH_GOLD,
+    SILVER_TO_GOLD,
+    Job,
+    JobCode,
+)
+from spark_jobs.lake import Lake
+from spark_jobs.log import Log
+from spark_jobs.publish import publish
+from spark_jobs.receipts import Receipts
+from spark_jobs.request import Request, parse_request
+from spark_jobs.silver_to_gold import silver_to_gold
+from spark_jobs.storage import Store, read_uri, store_at
+
+JOBS: Mapping[str, JobCode] = {
+    INGEST: ingest,
+    CHECK_BRONZE: check_bronze,
+    BRONZE_TO_SILVER: bronze_to_silver,
+    CHECK_SILVER: check_silver,
+    SILVER_TO_GOLD: silver_to_gold,
+    CHECK_GOLD: check_gold,
+    PUBLISH_GOLD: publish,
+}
+# What a job relies on whatever the session brings: moments are UTC, and a value that does not fit is an error.
+_SESSION = {"spark.sql.session.timeZone": "UTC", "spark.sql.ansi.enabled": "true"}
+
+
+def run(argv: Sequence[str]) -> int:
+    """Do what the request at `--request` says; 0 when its receipt says SUCCEEDED, 1 when it says FAILED.
+
+    Raises:
+        Exception: the job failed and does not know why; there is no receipt then.
+    """
+    parser = argparse.ArgumentParser(prog="main.py")
+    parser.add_argument("--request", required=True, help="s3://<lake>/requests/<run>/<step>/<subject>/<attempt>.json")
+    uri = parser.parse_args(argv).request
+    request = parse_request(read_uri(uri))
+    return perform(request, store_at(request.lake), SparkSession.builder.getOrCreate())
+
+
+def perform(request: Request, store: Store, spark: SparkSession) -> int:
+    """Run the request's job and write its receipt, as the last act."""
+    started_at, started = datetime.now(UTC), time.monotonic()
+    log = Log(run_id=request.run_id, step=request.step, subject=request.subject, attempt=request.attempt)
+    log.write("started", round=request.round)
+    for name, value in _SESSION.items():
+        spark.conf.set(name, value)
+    try:
+        code = JOBS.get(request.step)
+        if code is None:
+            raise InvalidRequestError(f"{request.step}: no such step; there are {', '.join(JOBS)}")
+        earlier = Receipts.read(store, request.receipts)
+        lake = Lake(spark, store, request)
+        outcome = code(Job(request=request, lake=lake, receipts=earlier, log=log, started_at=started_at))
+    except AssayError as error:
+        receipts.write(store, request, receipts.failure(request, started_at, error))
+        log.write("failed", error=type(error).__name__, seconds=_since(started))
+        return 1
+    receipts.write(store, request, receipts.success(request, started_at, outcome))
+    log.write("succeeded", seconds=_since(started))
+    return 0
+
+
+def _since(started: float) -> float:
+    return round(time.monotonic() - started, 3)

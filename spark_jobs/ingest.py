@@ -1,0 +1,220 @@
+"""Ingest: one source's new rows, judged by their contract, appended to bronze as they were received.
+
+Source: contracts/schemas/<source>_bronze; DESIGN's bronze: exact rows plus the run's columns, append only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from pyspark.errors import PySparkException
+from pyspark.sql import Column, DataFrame, Row
+from pyspark.sql import functions as sf
+
+from contracts import contract as contracts
+from contracts.contract import Contract
+from contracts.errors import ContractViolationError, InvalidRequestError
+from contracts.text import EVERY_COLUMN
+from spark_jobs.delta_log import Commit
+from spark_jobs.job import Job
+from spark_jobs.receipts import Lineage, Outcome, TableReceipt
+from spark_jobs.row_rules import BROKEN_RULE, LAYOUT_COLUMN, RowRule, row_rules, with_broken_rule
+from spark_jobs.sources.files import find_line, read_files
+from spark_jobs.sources.snowflake import read_relation
+
+_RUN_STATISTICS = ("_run_id", "_attempt", "_source")
+
+
+def ingest(job: Job) -> Outcome:
+    """Append the source's rows to bronze, all of them or none.
+
+    Raises:
+        ContractViolationError: more rows than the contract tolerates break a rule; they are in quarantine/<source>.
+        SourceUnavailableError: the source did not answer, or changed while it was read.
+    """
+    contract = contracts.of_source(job.request.subject)
+    commit = job.lake.committed(contract.table)
+    if commit is not None:
+        job.log.write("already_committed", table=contract.table, version=commit.version)
+        return _outcome(contract, commit)
+    rows = _read(job, contract)
+    if rows is None:
+        return _nothing_new(job, contract)
+    rules = row_rules(contract)
+    judged = with_broken_rule(rows, rules)
+    quarantined = 0
+    if contract.tolerance > 0:
+        quarantined = _quarantine_broken(job, contract, judged, rules)
+        accepted = judged.where(sf.col(BROKEN_RULE).isNull())
+    else:
+        # judged and written in one pass: a broken row fails the write before its commit
+        accepted = judged.where(sf.when(sf.col(BROKEN_RULE).isNull(), sf.lit(True)).otherwise(_stop()))
+    bronze = accepted.select(*(field.name for field in contract.fields), *_run_columns(job, contract))
+    try:
+        commit = job.lake.append(bronze, contract.table, note={"quarantined": quarantined}, statistics=_RUN_STATISTICS)
+    except PySparkException:
+        _quarantine_broken(job, contract, judged, rules)  # raises, if broken rows were the reason
+        raise
+    job.log.write("committed", table=contract.table, version=commit.version, rows=_rows_of(commit))
+    return _outcome(contract, commit)
+
+
+def lineage(contract: Contract) -> Lineage:
+    """Bronze keeps every column under its own name."""
+    source = f"{(contract.source or {})['kind']}:{contract.location}"
+    columns = {field.name: [f"{source}.{field.name}"] for field in contract.fields}
+    return {"output": contract.table, "inputs": [source], "columns": columns}
+
+
+def _read(job: Job, contract: Contract) -> DataFrame | None:
+    request = job.request
+    kind = (contract.source or {}).get("kind")
+    if kind == "files":
+        return read_files(job.lake, contract, request.files) if request.files else None
+    if kind == "snowflake":
+        return read_relation(job.lake, contract, request.secret_arn, request.interval_start, request.interval_end)
+    raise InvalidRequestError(f"{contract.source_name}: no reader for a source of kind {kind}")
+
+
+def _run_columns(job: Job, contract: Contract) -> list[Column]:
+    request = job.request
+    return [
+        sf.lit(request.run_id).alias("_run_id"),
+        sf.lit(request.attempt).alias("_attempt"),
+        sf.lit(contract.source_name).alias("_source"),
+        sf.lit(job.started_at).alias("_ingested_at"),
+        sf.col("_file"),
+        sf.col("_received_at"),
+    ]
+
+
+def _stop() -> Column:
+    return sf.raise_error(sf.lit("a row breaks its contract")).cast("boolean")
+
+
+def _quarantine_broken(job: Job, contract: Contract, judged: DataFrame, rules: Sequence[RowRule]) -> int:
+    """The number of rows that break a rule, all of them put into quarantine.
+
+    Raises:
+        ContractViolationError: there are more than the contract tolerates.
+    """
+    broken = sf.col(BROKEN_RULE)
+    counts = judged.groupBy(BROKEN_RULE).agg(
+        sf.count("*").alias("rows"), sf.first("_file").alias("file"), sf.first(_raw_row(contract)).alias("raw")
+    )
+    by_rule = {row[BROKEN_RULE]: row for row in counts.collect()}
+    received = sum(row["rows"] for row in by_rule.values())
+    by_rule.pop(None, None)
+    if not by_rule:
+        return 0
+    quarantined: int = sum(row["rows"] for row in by_rule.values())
+    table = f"quarantine/{contract.source_name}"
+    if job.lake.committed(table) is None:
+        _append_to_quarantine(job, contract, judged.where(broken.isNotNull()), rules, table)
+    job.log.write("quarantined", table=table, rows=quarantined)
+    if quarantined > contract.tolerance * received:
+        raise _violation(job, contract, rules, by_rule, received)
+    return quarantined
+
+
+def _append_to_quarantine(
+    job: Job, contract: Contract, broken: DataFrame, rules: Sequence[RowRule], table: str
+) -> None:
+    about = sf.array(
+        *(
+            sf.struct(
+                sf.lit(rule.column).alias("column"),
+                sf.lit(rule.rule).alias("rule"),
+                sf.lit(_reason(rule)).alias("reason"),
+            )
+            for rule in rules
+        )
+    )
+    rows = broken.withColumn("_about", about[sf.col(BROKEN_RULE)]).select(
+        sf.lit(contract.dataset).alias("dataset"),
+        sf.lit(contract.version).alias("version"),
+        "_about.column",
+        "_about.rule",
+        "_about.reason",
+        _raw_row(contract).alias("row"),
+        *_run_columns(job, contract),
+    )
+    job.lake.append(rows, table, note={})
+
+
+def _raw_row(contract: Contract) -> Column:
+    """The row as it was received, as JSON; a malformed line as it stands."""
+    row = sf.to_json(sf.struct(*(field.name for field in contract.fields)), {"ignoreNullFields": "false"})
+    return row if contract.parse is None else sf.coalesce(sf.col(LAYOUT_COLUMN), row)
+
+
+def _reason(rule: RowRule) -> str:
+    subject = "the row" if rule.column == EVERY_COLUMN else rule.column
+    return f"{subject} breaks {rule.rule}: {rule.expected}"
+
+
+def _violation(
+    job: Job, contract: Contract, rules: Sequence[RowRule], by_rule: dict[int, Row], received: int
+) -> ContractViolationError:
+    """The error for the first rule broken, with where, how many and what to do next."""
+    index = min(by_rule)
+    rule, first = rules[index], by_rule[index]
+    others = len(by_rule) - 1
+    where = contract.location
+    if first["file"] is not None:
+        line = _line(job, contract, rule, first)
+        where = f"{first['file']}: line {line}" if line else first["file"]
+    more = f"; {others} other rules are broken too" if others else ""
+    detail = (
+        f"{where}: {first['rows']} of {received} rows break it (expected {rule.expected}){more}. Nothing was written to"
+        f" {contract.table}; the rows are in quarantine/{contract.source_name}, run {job.request.run_id}."
+        f" Have the source put right, then redrive the execution."
+    )
+    return ContractViolationError(contract.dataset, contract.version, rule.column, rule.rule, detail)
+
+
+def _line(job: Job, contract: Contract, rule: RowRule, first: Row) -> int | None:
+    raw = first["raw"]
+    if rule.column == EVERY_COLUMN:
+        return find_line(job.lake, contract, first["file"], raw)
+    row: dict[str, str] = json.loads(raw)
+    if contract.parse is not None and contract.parse.trailing_empty_column:
+        row[""] = ""
+    return find_line(job.lake, contract, first["file"], row)
+
+
+def _rows_of(commit: Commit) -> int:
+    return commit.metrics.get("numOutputRows", 0)
+
+
+def _outcome(contract: Contract, commit: Commit) -> Outcome:
+    """What the commit says, whichever attempt made it."""
+    accepted, quarantined = _rows_of(commit), commit.note.get("quarantined", 0)
+    table = TableReceipt(
+        table=contract.table,
+        version_before=commit.version - 1 if commit.version else None,
+        version_after=commit.version,
+        rows=accepted,
+        path=contract.table,
+    )
+    return Outcome(
+        tables=(table,),
+        rows={"received": accepted + quarantined, "accepted": accepted, "quarantined": quarantined},
+        rows_attempt=commit.note["attempt"],
+        lineage=(lineage(contract),),
+    )
+
+
+def _nothing_new(job: Job, contract: Contract) -> Outcome:
+    version = job.lake.version(contract.table)
+    job.log.write("nothing_new", table=contract.table)
+    table = TableReceipt(
+        table=contract.table, version_before=version, version_after=version, rows=0, path=contract.table
+    )
+    return Outcome(
+        tables=(table,),
+        rows={"received": 0, "accepted": 0, "quarantined": 0},
+        rows_attempt=job.request.attempt,
+        lineage=(lineage(contract),),
+    )

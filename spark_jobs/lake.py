@@ -1,0 +1,186 @@
+"""The lake's Delta tables: reads of a stated version, and commits that can be made twice without effect.
+
+Every commit carries a transaction id and a note from which a rerun rebuilds its receipt. A rerun looks for the
+transaction before it does any work; Delta itself skips an append whose transaction it has, should two reruns race.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as sf
+
+from contracts.contract import Contract
+from contracts.errors import CommitLostError
+from spark_jobs import delta_log
+from spark_jobs.delta_log import Commit
+from spark_jobs.request import Request
+from spark_jobs.row_rules import stored_schema
+from spark_jobs.storage import Store
+
+# Athena, Trino and delta-rs must be able to read every table; a run may be redriven for 14 days, and its transaction
+# ids and commits must outlive that.
+PROPERTIES = {
+    "delta.enableDeletionVectors": "false",
+    "delta.columnMapping.mode": "none",
+    "delta.logRetentionDuration": "interval 60 days",
+    "delta.setTransactionRetentionDuration": "interval 60 days",
+}
+_TRANSACTION_CONF = "spark.databricks.delta.write.txnAppId"
+_TRANSACTION_VERSION_CONF = "spark.databricks.delta.write.txnVersion"
+_NOTE_CONF = "spark.databricks.delta.commitInfo.userMetadata"
+MOST_DATES_LISTED = 400
+
+
+class Lake:
+    """The tables as one job run sees them."""
+
+    def __init__(self, spark: SparkSession, store: Store, request: Request) -> None:
+        self.spark = spark
+        self.store = store
+        self.request = request
+
+    def uri(self, path: str) -> str:
+        """Where a path of the lake is, as Spark spells it."""
+        return f"{self.store.root}/{path}"
+
+    def version(self, table: str) -> int | None:
+        """The table's version now; None when there is no such table."""
+        return delta_log.latest_version(self.store, table)
+
+    def read(self, table: str, version: int | None = None) -> DataFrame:
+        """The rows of a table, of a stated version if one is given."""
+        reader = self.spark.read.format("delta")
+        if version is not None:
+            reader = reader.option("versionAsOf", version)
+        return reader.load(self.uri(table))
+
+    def read_candidates(self, contract: Contract, path: str, **extra: str) -> DataFrame:
+        """The candidates at a path; `extra` names columns beside the contract's, with their types."""
+        schema = stored_schema(contract, **extra)
+        return self.spark.read.schema(schema).parquet(self.uri(path))
+
+    def write_candidates(self, rows: DataFrame, path: str) -> None:
+        """Write candidates: plain files in a folder of this attempt's own, read only when its receipt names it."""
+        rows.write.mode("overwrite").parquet(self.uri(path))
+
+    def committed(self, table: str) -> Commit | None:
+        """The commit that this step already made to a table, by this attempt or an earlier one."""
+        transaction = self.request.transaction(table)
+        return delta_log.find_transaction(self.store, table, transaction, self.request.opened_at)
+
+    def append(self, rows: DataFrame, table: str, *, note: Mapping[str, Any], statistics: Sequence[str] = ()) -> Commit:
+        """Append rows in one commit; creates the table if there is none.
+
+        Args:
+            rows: the rows, with the table's columns.
+            table: its path in the lake.
+            note: what a rerun needs to rebuild the receipt.
+            statistics: columns to keep file statistics for, when not the first 32.
+        """
+        options = dict(PROPERTIES)
+        if statistics:
+            options["delta.dataSkippingStatsColumns"] = ",".join(statistics)
+        (
+            rows.write.format("delta")
+            .mode("append")
+            .options(**options)
+            .option("txnAppId", self.request.transaction(table))
+            .option("txnVersion", 1)
+            .option("userMetadata", self._note(note))
+            .save(self.uri(table))
+        )
+        return self._read_back(table)
+
+    def merge(
+        self, rows: DataFrame, contract: Contract, *, clauses: str, prune: str | None, note: Mapping[str, Any]
+    ) -> Commit:
+        """Merge rows into a table by its key, in one commit.
+
+        Args:
+            rows: the rows, known as `s` in the clauses; the table is `t`.
+            contract: names the table and its key.
+            clauses: the WHEN clauses.
+            prune: a condition on `t` that every row with a key of `rows` keeps, so that other files stay unread.
+            note: what a rerun needs to rebuild the receipt.
+        """
+        table = contract.table
+        rows.createOrReplaceTempView("merged_rows")
+        condition = " AND ".join([f"t.`{key}` = s.`{key}`" for key in contract.key] + ([f"({prune})"] if prune else []))
+        with self._transaction(table, note):
+            self.spark.sql(f"MERGE INTO delta.`{self.uri(table)}` t USING merged_rows s ON {condition} {clauses}")
+        return self._read_back(table)
+
+    def changed_by_others(self, table: str, base: int | None) -> bool:
+        """Whether a commit that this run did not make came after the base version."""
+        now = self.version(table)
+        if now == base or now is None:
+            return now != base
+        versions = range(0 if base is None else base + 1, now + 1)
+        commits = (delta_log.read_commit(self.store, table, version) for version in versions)
+        return any(commit is None or commit.run_id != self.request.run_id for commit in commits)
+
+    def require_commit(self, table: str, version: int, run_id: str) -> None:
+        """Nothing, when the log still holds the commit that a receipt names.
+
+        Raises:
+            CommitLostError: it does not: another writer overwrote it, which a store without locks allows.
+        """
+        commit = delta_log.read_commit(self.store, table, version)
+        if commit is None or commit.run_id != run_id:
+            raise CommitLostError(
+                f"{table}: version {version} is not the commit of run {run_id} that its receipt names"
+            )
+
+    @contextmanager
+    def _transaction(self, table: str, note: Mapping[str, Any]) -> Iterator[None]:
+        """A block whose SQL commits under the step's transaction id; SQL has no options to say it."""
+        conf = {
+            _TRANSACTION_CONF: self.request.transaction(table),
+            _TRANSACTION_VERSION_CONF: "1",
+            _NOTE_CONF: self._note(note),
+        }
+        for name, value in conf.items():
+            self.spark.conf.set(name, value)
+        try:
+            yield
+        finally:
+            for name in conf:
+                self.spark.conf.unset(name)
+
+    def _note(self, note: Mapping[str, Any]) -> str:
+        request = self.request
+        heading = {
+            "run_id": request.run_id,
+            "step": request.step,
+            "subject": request.subject,
+            "attempt": request.attempt,
+        }
+        return json.dumps({**heading, **note})
+
+    def _read_back(self, table: str) -> Commit:
+        commit = self.committed(table)
+        if commit is None:
+            raise CommitLostError(f"{table}: the commit just made is not in its log; another writer overwrote it")
+        return commit
+
+
+def on_dates(column: str, dates: Sequence[date]) -> str:
+    """A condition in SQL that holds on the given dates, and that file statistics can decide."""
+    if not dates:
+        return "false"
+    days = sorted(each.isoformat() for each in dates)
+    if len(days) > MOST_DATES_LISTED:
+        return f"{column} BETWEEN DATE'{days[0]}' AND DATE'{days[-1]}'"
+    listed = ", ".join(f"DATE'{day}'" for day in days)
+    return f"{column} IN ({listed})"
+
+
+def distinct_dates(rows: DataFrame, column: str) -> list[date]:
+    """The dates in a column, without null: one Spark job, meant for small frames."""
+    return [row[0] for row in rows.select(column).where(sf.col(column).isNotNull()).distinct().collect()]

@@ -1,0 +1,111 @@
+"""Publish: the audited candidates become part of the shared tables, one commit a table, in a stated order.
+
+Silver before gold, so that gold is never ahead of what it was computed from. A table that this step has committed
+already is left alone, so a run that was killed between two commits goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from contracts import contract as contracts
+from contracts.contract import Contract
+from contracts.errors import ReceiptMissingError
+from spark_jobs.delta_log import Commit
+from spark_jobs.job import BRONZE_TO_SILVER, SILVER_TO_GOLD, Job
+from spark_jobs.lake import distinct_dates, on_dates
+from spark_jobs.receipts import Outcome, TableReceipt
+from spark_jobs.transforms import orders, rates
+from spark_jobs.transforms.daily_revenue import REMOVED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publication:
+    """How one table takes its candidates in. A row of silver gives way only to a newer one."""
+
+    table: str
+    step: str
+    date: str
+    order: Sequence[str] = ()
+    may_remove: bool = False
+
+
+PUBLICATIONS = (
+    Publication(table="silver/fx_rates", step=BRONZE_TO_SILVER, date="rate_date", order=rates.ORDER),
+    Publication(table="silver/orders", step=BRONZE_TO_SILVER, date="order_date", order=orders.ORDER),
+    Publication(table="gold/fct_daily_revenue", step=SILVER_TO_GOLD, date="revenue_date", may_remove=True),
+)
+
+
+def publish(job: Job) -> Outcome:
+    """Commit every table's candidates; nothing at all when another run changed a table since they were built."""
+    bases = job.receipts.of(SILVER_TO_GOLD).bases
+    done = {each.table: job.lake.committed(each.table) for each in PUBLICATIONS}
+    moved = [
+        each.table
+        for each in PUBLICATIONS
+        if done[each.table] is None and job.lake.changed_by_others(each.table, _base(bases, each.table))
+    ]
+    if moved:
+        job.log.write("base_moved", table=moved[0], published=False)
+        return Outcome(published=False, bases=bases)
+    tables = []
+    for each in PUBLICATIONS:
+        written = job.receipts.of(each.step).table(each.table)
+        commit = done[each.table] or _commit(job, each, written)
+        tables.append(_receipt(job, each, written, commit))
+        job.log.write("published", table=each.table, version=tables[-1].version_after, rows=written.rows)
+    # the columns of gold come through publishing unchanged: their lineage is that of the steps before
+    return Outcome(tables=tuple(tables), published=True, bases=bases)
+
+
+def _commit(job: Job, publication: Publication, written: TableReceipt) -> Commit | None:
+    """The commit of a table's candidates; None when there are none."""
+    if not written.rows:
+        return None
+    contract = contracts.of_table(publication.table)
+    extra = {REMOVED: "boolean"} if publication.may_remove else {}
+    candidates = job.lake.read_candidates(contract, written.path, **extra)
+    note = {"round": job.request.round, "rows": written.rows}
+    if not written.replaces and job.lake.version(publication.table) == written.version_before:
+        # no key of theirs is in the table, which is as it was when that was found: a plain append will do
+        rows = candidates.select(*(name for name, _ in contract.columns))
+        return job.lake.append(rows, publication.table, note=note)
+    days = on_dates(f"t.{publication.date}", distinct_dates(candidates, publication.date))
+    clauses = _clauses(contract, publication)
+    return job.lake.merge(candidates, contract, clauses=clauses, prune=days, note=note)
+
+
+def _clauses(contract: Contract, publication: Publication) -> str:
+    columns = [name for name, _ in contract.columns]
+    updates = ", ".join(f"t.`{name}` = s.`{name}`" for name in columns)
+    names, values = (", ".join(f"{prefix}`{name}`" for name in columns) for prefix in ("", "s."))
+    newer, kept = "", ""
+    if publication.order:
+        theirs, ours = (", ".join(f"{alias}.`{name}`" for name in publication.order) for alias in ("s", "t"))
+        newer = f" AND struct({theirs}) > struct({ours})"
+    removal = ""
+    if publication.may_remove:
+        removal = f"WHEN MATCHED AND s.`{REMOVED}` THEN DELETE "
+        kept = f" AND NOT s.`{REMOVED}`"
+    matched = f"WHEN MATCHED{newer} THEN UPDATE SET {updates}"
+    absent = f"WHEN NOT MATCHED{kept} THEN INSERT ({names}) VALUES ({values})"
+    return f"{removal}{matched} {absent}"
+
+
+def _receipt(job: Job, publication: Publication, written: TableReceipt, commit: Commit | None) -> TableReceipt:
+    version = job.lake.version(publication.table)
+    before, after = version, version
+    if commit is not None:
+        before, after = commit.version - 1 if commit.version else None, commit.version
+    return TableReceipt(
+        table=publication.table, version_before=before, version_after=after, rows=written.rows, path=publication.table
+    )
+
+
+def _base(bases: object, table: str) -> int | None:
+    if not isinstance(bases, dict) or table not in bases:
+        raise ReceiptMissingError(f"the receipt of {SILVER_TO_GOLD} does not say on which version of {table} it built")
+    base = bases[table]
+    return None if base is None else int(base)

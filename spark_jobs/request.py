@@ -1,0 +1,106 @@
+"""What a job run is asked to do: the request object that launch_job writes before it starts the job run."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from contracts.errors import InvalidRequestError
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f-]{1,40}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandedFile:
+    """A vendor's file as it lay in the landing prefix when the request was written."""
+
+    key: str
+    etag: str | None
+    size: int
+    modified_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One job run's work. `interval_start` is None for the whole history."""
+
+    run_id: str
+    step: str
+    subject: str
+    attempt: int
+    round: int
+    redrive_count: int
+    data_date: date
+    interval_start: datetime | None
+    interval_end: datetime
+    lake: str
+    receipt_key: str
+    receipts: tuple[str, ...]
+    files: tuple[LandedFile, ...]
+    secret_arn: str | None
+    input_digest: str
+
+    def transaction(self, table: str) -> str:
+        """The Delta transaction of this step's commit to a table: the same for every attempt on the same input."""
+        return f"{table}:{self.run_id}:{self.step}:{self.subject}:{self.input_digest}"
+
+    @property
+    def opened_at(self) -> datetime:
+        """When the run was opened, as its id says; none of its commits is older."""
+        return datetime.strptime(self.run_id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+
+
+def parse_request(content: bytes) -> Request:
+    """The request from its JSON.
+
+    Raises:
+        InvalidRequestError: something is missing, or a name is not one.
+    """
+    try:
+        document = json.loads(content)
+        inputs = document["inputs"]
+        interval = document["interval"]
+        request = Request(
+            run_id=document["run_id"],
+            step=document["step"],
+            subject=document["subject"],
+            attempt=int(document["attempt"]),
+            round=int(document["round"]),
+            redrive_count=int(document["redrive_count"]),
+            data_date=date.fromisoformat(document["data_date"]),
+            interval_start=_moment(interval["start"]) if interval["start"] else None,
+            interval_end=_moment(interval["end"]),
+            lake=document["lake"],
+            receipt_key=document["receipt_key"],
+            receipts=tuple(inputs.get("receipts", ())),
+            files=tuple(_file(each) for each in inputs.get("files", ())),
+            secret_arn=document.get("secret_arn"),
+            input_digest=document["input_digest"],
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InvalidRequestError(f"not a request: {type(error).__name__}: {error}") from error
+    if not _RUN_ID.fullmatch(request.run_id):
+        raise InvalidRequestError(f"run_id {request.run_id!r}: expected a UTC timestamp and a UUID")
+    for name in (request.step, request.subject):
+        if not _NAME.fullmatch(name):
+            raise InvalidRequestError(f"{name!r}: not the name of a step or subject")
+    return request
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _file(document: Mapping[str, Any]) -> LandedFile:
+    return LandedFile(
+        key=document["key"],
+        etag=document["etag"].strip('"') if document.get("etag") else None,
+        size=int(document["size"]),
+        modified_at=_moment(document["modified_at"]),
+    )

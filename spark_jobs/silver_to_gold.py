@@ -1,0 +1,139 @@
+"""Silver to gold: the rows of gold that this run changes, as candidates.
+
+Silver as it will be (its table overlaid with this run's candidates) is read only on the days that the run touches:
+the days of its orders, and for each of its rates the days until the next rate. What it computes is compared with
+gold, so the candidates are exactly the rows that differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from functools import reduce
+
+from pyspark.sql import DataFrame, Observation, Window
+from pyspark.sql import functions as sf
+
+from contracts import contract as contracts
+from contracts.contract import Contract
+from spark_jobs.days import Span, in_spans, merge_spans
+from spark_jobs.job import BRONZE_TO_SILVER, Job
+from spark_jobs.receipts import Outcome, TableReceipt
+from spark_jobs.transforms import daily_revenue, orders, rates
+from spark_jobs.transforms.daily_revenue import REMOVED, changed_rows
+from spark_jobs.transforms.newest import EXISTING, overlay
+
+ORDERS, RATES, GOLD = "silver/orders", "silver/fx_rates", "gold/fct_daily_revenue"
+# The ECB never paused longer for a currency it still quotes; one that it ceased to quote needs the second pass below.
+RATE_WINDOW = timedelta(days=31)
+_NEVER = date(9999, 12, 31)
+_DAY = timedelta(days=1)
+
+
+def silver_to_gold(job: Job) -> Outcome:
+    """Write the candidates of gold/fct_daily_revenue, and state the versions that they were built on."""
+    request, lake = job.request, job.lake
+    bases = {table: lake.version(table) for table in (RATES, ORDERS, GOLD)}
+    path = f"candidates/{request.run_id}/{GOLD}/{request.attempt}"
+    spans = None if bases[GOLD] is None else _touched(job, bases[RATES])
+    counted = _write(job, bases, spans, path, rate_window=RATE_WINDOW)
+    if counted["without_rate"] and spans:
+        # a currency whose last quote is older than the window: look through all of them
+        counted = _write(job, bases, spans, path, rate_window=None)
+    job.log.write("candidates_written", table=GOLD, rows=counted["rows"], path=path)
+    written = TableReceipt(
+        table=GOLD,
+        version_before=bases[GOLD],
+        version_after=bases[GOLD],
+        rows=counted["rows"],
+        path=path,
+        replaces=counted["replaces"],
+    )
+    return Outcome(tables=(written,), bases=bases, lineage=(daily_revenue.LINEAGE,))
+
+
+def _write(
+    job: Job, bases: Mapping[str, int | None], spans: list[Span] | None, path: str, *, rate_window: timedelta | None
+) -> dict[str, int]:
+    """Compute and write the candidates; how many rows, how many that gold has, how many without a rate."""
+    gold = contracts.of_table(GOLD)
+    on_days = None if spans is None else in_spans("order_date", spans)
+    rates_needed = _rates_needed(spans, rate_window)
+    computed = daily_revenue.daily_revenue(
+        _silver(job, contracts.of_table(ORDERS), bases[ORDERS], orders.ORDER, on_days),
+        _silver(job, contracts.of_table(RATES), bases[RATES], rates.ORDER, rates_needed),
+    )
+    if spans is None:
+        changed = computed.withColumns({EXISTING: sf.lit(False), REMOVED: sf.lit(False)})
+    else:
+        current = job.lake.read(GOLD, bases[GOLD]).where(in_spans("revenue_date", spans))
+        changed = changed_rows(computed, current)
+    counted = Observation("gold candidates")
+    changed = changed.observe(
+        counted,
+        sf.count("*").alias("rows"),
+        sf.count(sf.when(sf.col(EXISTING), 1)).alias("replaces"),
+        sf.count(sf.when(sf.col("rate").isNull() & ~sf.col(REMOVED), 1)).alias("without_rate"),
+    )
+    candidates = changed.withColumn("_run_id", sf.lit(job.request.run_id))
+    job.lake.write_candidates(candidates.select(*(name for name, _ in gold.columns), REMOVED).coalesce(1), path)
+    return dict(counted.get)
+
+
+def _silver(job: Job, contract: Contract, base: int | None, order: tuple[str, ...], condition: str | None) -> DataFrame:
+    """The rows of a silver table as it will be, on the days of the condition (a column that prunes never changes)."""
+    candidates = _candidates(job, contract).where(condition or "true")
+    if base is None:
+        return candidates
+    return overlay(job.lake.read(contract.table, base).where(condition or "true"), candidates, contract.key, order)
+
+
+def _candidates(job: Job, contract: Contract) -> DataFrame:
+    written = job.receipts.of(BRONZE_TO_SILVER).table(contract.table)
+    return job.lake.read_candidates(contract, written.path)
+
+
+def _rates_needed(spans: list[Span] | None, window: timedelta | None) -> str | None:
+    """Which rates can stand on the days of the spans: from a window before each, up to its last day."""
+    if spans is None:
+        return None
+    if window is not None or not spans:
+        return in_spans("rate_date", merge_spans((first - (window or _DAY), last) for first, last in spans))
+    last = spans[-1][1]
+    return None if last is None else f"rate_date <= DATE'{last}'"
+
+
+def _touched(job: Job, base: int | None) -> list[Span]:
+    """The days whose revenue this run may change, from one small Spark job."""
+    silver = job.receipts.of(BRONZE_TO_SILVER)
+    parts = []
+    if silver.table(ORDERS).rows:
+        day = sf.col("order_date")
+        parts.append(
+            _candidates(job, contracts.of_table(ORDERS)).select(day.alias("first"), day.alias("last")).distinct()
+        )
+    if silver.table(RATES).rows:
+        parts.append(_days_of_rates(job, base, silver.table(RATES)))
+    if not parts:
+        return []
+    found = reduce(DataFrame.unionByName, parts).collect()
+    return merge_spans((row["first"], row["last"]) for row in found)
+
+
+def _days_of_rates(job: Job, base: int | None, written: TableReceipt) -> DataFrame:
+    """For each day of new rates, the days on which they stand: until the next quote; null where none is in sight."""
+    quotes = _candidates(job, contracts.of_table(RATES)).select("currency", "rate_date", sf.lit(True).alias("_new"))
+    if base is not None and written.first_day and written.last_day:
+        horizon = date.fromisoformat(written.last_day) + RATE_WINDOW
+        later = in_spans("rate_date", [(date.fromisoformat(written.first_day), horizon)])
+        known = job.lake.read(RATES, base).where(later).select("currency", "rate_date", sf.lit(False).alias("_new"))
+        quotes = quotes.unionByName(known).groupBy("currency", "rate_date").agg(sf.max("_new").alias("_new"))
+    by_day = Window.partitionBy("currency").orderBy("rate_date")
+    stands_until = sf.coalesce(sf.date_sub(sf.lead("rate_date").over(by_day), 1), sf.lit(_NEVER))
+    return (
+        quotes.withColumn("last", stands_until)
+        .where("_new")
+        .groupBy(sf.col("rate_date").alias("first"))
+        .agg(sf.max("last").alias("last"))
+        .withColumn("last", sf.when(sf.col("last") < sf.lit(_NEVER), sf.col("last")))
+    )

@@ -1,0 +1,105 @@
+"""Silver orders and rates to gold: revenue a day and currency, in euro."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as sf
+
+KEY = ("revenue_date", "currency")
+REMOVED = "_removed"  # the row is to leave gold: no order of that day and currency is left
+EURO = "EUR"
+LINEAGE = {
+    "output": "gold/fct_daily_revenue",
+    "inputs": ["silver/orders", "silver/fx_rates"],
+    "columns": {
+        "revenue_date": ["silver/orders.order_date"],
+        "currency": ["silver/orders.currency"],
+        "orders": ["silver/orders.order_id"],
+        "revenue": ["silver/orders.amount"],
+        "rate": ["silver/fx_rates.rate"],
+        "rate_date": ["silver/fx_rates.rate_date"],
+        "revenue_eur": ["silver/orders.amount", "silver/fx_rates.rate"],
+    },
+}
+_MEASURES = ("orders", "revenue", "rate", "rate_date", "revenue_eur")
+
+
+def daily_revenue(orders: DataFrame, rates: DataFrame) -> DataFrame:
+    """Revenue a day and currency, at that day's rate or the last earlier one.
+
+    Args:
+        orders: order_date, currency, amount decimal(15,2) in that currency.
+        rates: rate_date, currency, rate decimal(18,8), from early enough to hold each day's rate; no euro.
+    Returns:
+        revenue_date, currency, orders bigint, revenue decimal(18,2), rate decimal(18,8), rate_date, revenue_eur
+        decimal(18,2) rounded half up. The last three are null where no rate is known; the euro's rate is 1.
+    """
+    revenue = orders.groupBy(sf.col("order_date").alias("revenue_date"), "currency").agg(
+        sf.count("*").alias("orders"), sf.sum("amount").cast("decimal(18,2)").alias("revenue")
+    )
+    euro = sf.col("currency") == EURO
+    rate = sf.when(euro, sf.lit(1)).otherwise(sf.col("_quoted.rate")).cast("decimal(18,8)")
+    return (
+        _with_rate_of_the_day(revenue, rates)
+        .withColumn("rate", rate)
+        .select(
+            "revenue_date",
+            "currency",
+            "orders",
+            "revenue",
+            "rate",
+            sf.when(euro, sf.col("revenue_date")).otherwise(sf.col("_quoted.rate_date")).alias("rate_date"),
+            # both operands at these precisions leave 14 decimals of the quotient: it is rounded once
+            sf.round(sf.col("revenue") / sf.col("rate"), 2).cast("decimal(18,2)").alias("revenue_eur"),
+        )
+    )
+
+
+def changed_rows(computed: DataFrame, current: DataFrame) -> DataFrame:
+    """What must change in gold: rows new or different, and rows that are there no longer.
+
+    Args:
+        computed: the columns of `daily_revenue`, all rows of the days in question.
+        current: gold's rows of the same days.
+    Returns:
+        The columns of `daily_revenue`, `_existing` (gold has the key) and `_removed`.
+    """
+    new, old = computed.alias("new"), current.alias("old")
+    same_key = (sf.col("new.revenue_date") == sf.col("old.revenue_date")) & (
+        sf.col("new.currency") == sf.col("old.currency")
+    )
+    alike = sf.lit(True)
+    for name in _MEASURES:
+        alike = alike & sf.col(f"new.{name}").eqNullSafe(sf.col(f"old.{name}"))
+    gone, there = sf.col("new.currency").isNull(), sf.col("old.currency").isNotNull()
+    return (
+        new.join(old, same_key, how="full")
+        .where(gone | ~there | ~alike)
+        .select(
+            *(sf.coalesce(f"new.{name}", f"old.{name}").alias(name) for name in KEY),
+            *(sf.when(gone, sf.col(f"old.{name}")).otherwise(sf.col(f"new.{name}")).alias(name) for name in _MEASURES),
+            there.alias("_existing"),
+            gone.alias(REMOVED),
+        )
+    )
+
+
+def _with_rate_of_the_day(revenue: DataFrame, rates: DataFrame) -> DataFrame:
+    """The revenue with `_quoted`, the rate and its day that stood on the day; null where there was none yet.
+
+    One pass over both, sorted by currency and day: a join on a range of dates would pair every day with every rate.
+    """
+    nothing = sf.lit(None)
+    quotes = rates.select(
+        "currency",
+        sf.col("rate_date").alias("revenue_date"),
+        sf.struct("rate", "rate_date").alias("_quote"),
+        nothing.cast("bigint").alias("orders"),
+        nothing.cast("decimal(18,2)").alias("revenue"),
+    )
+    quote_type = "struct<rate:decimal(18,8),rate_date:date>"
+    days = revenue.select("currency", "revenue_date", nothing.cast(quote_type).alias("_quote"), "orders", "revenue")
+    # null orders sort first, so a day's own rate comes before the day
+    so_far = Window.partitionBy("currency").orderBy("revenue_date", sf.col("orders").asc_nulls_first())
+    quoted = sf.last("_quote", ignorenulls=True).over(so_far.rowsBetween(Window.unboundedPreceding, 0))
+    return quotes.unionByName(days).withColumn("_quoted", quoted).where(sf.col("orders").isNotNull())

@@ -1,0 +1,51 @@
+"""Bronze FX rates to silver: one row a day and currency."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as sf
+
+from spark_jobs.transforms.newest import newest
+
+KEY = ("rate_date", "currency")
+ORDER = ("received_at", "_run_id")
+DAY = "Date"
+LINEAGE = {
+    "output": "silver/fx_rates",
+    "inputs": ["bronze/fx_rates"],
+    "columns": {
+        "rate_date": ["bronze/fx_rates.Date"],
+        "currency": ["bronze/fx_rates.*"],
+        "rate": ["bronze/fx_rates.*"],
+        "received_at": ["bronze/fx_rates._received_at"],
+    },
+}
+
+
+def standardise(rates: DataFrame, currencies: Sequence[str]) -> DataFrame:
+    """One row a day and currency that was quoted, the one received last.
+
+    Args:
+        rates: Date as ISO text, a column of text a currency with null for none, _file, _received_at, _run_id.
+        currencies: the columns that hold rates.
+    Returns:
+        rate_date date, currency string, rate decimal(18,8) (units for one euro), received_at timestamp, _run_id.
+    Source: contracts/schemas/fx_rates_bronze, fx_rates_silver.
+    """
+    quoted = (
+        rates.unpivot([DAY, "_file", "_received_at", "_run_id"], list(currencies), "currency", "text")
+        .where(sf.col("text").isNotNull())
+        .select(
+            sf.col(DAY).cast("date").alias("rate_date"),
+            "currency",
+            sf.col("text").cast("decimal(18,8)").alias("rate"),
+            sf.col("_received_at").alias("received_at"),
+            "_run_id",
+            "_file",
+        )
+    )
+    return newest(quoted, KEY, ("received_at", "_file")).select(
+        "rate_date", "currency", "rate", "received_at", "_run_id"
+    )
