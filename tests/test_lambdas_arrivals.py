@@ -1,0 +1,142 @@
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from lambdas_world import BUCKET, World
+from moto import mock_aws
+
+from contracts import contract as contracts
+from contracts.errors import ContractViolationError, SourceUnavailableError
+from lambdas.arrivals import Claim, Landed, claim, decide_claim, list_landed, matching
+from lambdas.judging import HEAD_BYTES, head, judge
+from lambdas.ledger import Arrival
+
+FX = contracts.of_source("fx_rates")
+COLUMNS = [field.name for field in FX.fields]
+
+
+def landed(name: str = "eurofxref-1.csv", etag: str = "e1") -> Landed:
+    return Landed(key=f"landing/fx/{name}", etag=etag, size=3, modified_at=datetime(2026, 7, 31, tzinfo=UTC))
+
+
+def held(run_id: str, etag: str = "e1") -> Arrival:
+    return Arrival(source="fx_rates", object_key="landing/fx/eurofxref-1.csv", etag=etag, run_id=run_id)
+
+
+@pytest.mark.parametrize(
+    ("arrival", "holder_status", "expected"),
+    [
+        pytest.param(None, "", Claim.TAKE, id="nobody-has-it"),
+        pytest.param(held("mine"), "", Claim.KEEP, id="mine-already"),
+        pytest.param(held("mine", "e0"), "", Claim.TAKE, id="mine-put-right"),
+        pytest.param(held("theirs"), "OPEN", Claim.LEAVE, id="theirs"),
+        pytest.param(held("theirs"), "SUCCEEDED", Claim.LEAVE, id="theirs-and-published"),
+        pytest.param(held("theirs", "e0"), "OPEN", Claim.LEAVE, id="put-right-for-a-run-that-waits-for-it"),
+        pytest.param(held("theirs", "e0"), "SUCCEEDED", Claim.TAKE, id="new-version-after-theirs-was-published"),
+    ],
+)
+def test_who_takes_a_file(arrival: Arrival | None, holder_status: str, expected: Claim) -> None:
+    assert decide_claim(landed(), arrival, "mine", lambda _: holder_status) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "taken"),
+    [
+        pytest.param("eurofxref-2026-07-30.csv", True, id="as-agreed"),
+        pytest.param("eurofxref-hist.csv", True, id="history"),
+        pytest.param("other-2026-07-30.csv", False, id="other-name"),
+        pytest.param("eurofxref-2026.csv.tmp", False, id="half-written"),
+        pytest.param("sub/eurofxref-1.csv", False, id="folder-below"),
+        pytest.param("eurofxref-1.csv/../../gold/x.csv", False, id="path-tricks"),
+        pytest.param("eurofxref-ü+ 1.csv", False, id="odd-characters"),
+        pytest.param("", False, id="the-folder-itself"),
+    ],
+)
+def test_only_files_of_the_contracts_pattern_are_taken(name: str, taken: bool) -> None:
+    assert [each.key for each in matching(FX, [landed(name)])] == (["landing/fx/" + name] if taken else [])
+
+
+def test_a_file_is_taken_by_one_run() -> None:
+    w = World()
+    files = [landed("eurofxref-1.csv"), landed("eurofxref-2.csv")]
+    assert claim(w.ledger, FX, files[:1], "run1") == files[:1]
+    assert claim(w.ledger, FX, files, "run2") == files[1:]
+    assert claim(w.ledger, FX, files, "run1") == files[:1]
+
+
+def test_two_runs_that_claim_at_once_do_not_both_get_it() -> None:
+    w = World()
+    write = w.store.write
+    taken: list[list[Landed]] = []
+
+    def write_after_another(*writes: Any) -> bool:
+        if not taken:
+            taken.append([])
+            taken[0] = claim(w.ledger, FX, [landed()], "run2")
+        return write(*writes)
+
+    w.store.write = write_after_another  # type: ignore[method-assign]
+    assert claim(w.ledger, FX, [landed()], "run1") == []
+    assert taken[0] == [landed()]
+
+
+@pytest.fixture
+def s3() -> Iterator[Any]:
+    with mock_aws():
+        client = boto3.client("s3", "us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing")
+        client.create_bucket(Bucket=BUCKET)
+        yield client
+
+
+def put(s3: Any, body: bytes) -> Landed:
+    s3.put_object(Bucket=BUCKET, Key="landing/fx/eurofxref-1.csv", Body=body)
+    return list_landed(s3, BUCKET, FX)[0]
+
+
+def csv(*rows: str, columns: list[str] = COLUMNS) -> bytes:
+    return "\n".join([",".join(columns) + ",", *rows, ""]).encode()
+
+
+def row(usd: str = "1.1", date: str = "2026-07-30") -> str:
+    return f"{date},{usd}," + ",".join(["N/A"] * (len(COLUMNS) - 2)) + ","
+
+
+def test_good_file_is_judged_row_by_row(s3: Any) -> None:
+    assert judge(s3, BUCKET, FX, put(s3, csv(row(), row(date="2026-07-29")))) == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        pytest.param(csv(row("-1.1")), "fx_rates_bronze 1-0-0: column USD breaks rule exclusive", id="negative-rate"),
+        pytest.param(csv(row(), columns=[*COLUMNS[:1], *COLUMNS[2:]]), "USD breaks rule required", id="missing"),
+        pytest.param(csv(), "column \\* breaks rule minimum_rows", id="header-only"),
+        pytest.param(b"", "column \\* breaks rule header: .*the file is empty", id="empty"),
+        pytest.param(b"\x89PNG\r\n\x1a\n\x00\x00", "column \\* breaks rule encoding", id="not-text"),
+        pytest.param(b"<html><body>Service unavailable</body></html>", "column \\* breaks rule header", id="not-csv"),
+    ],
+)
+def test_bad_file_is_refused_by_dataset_column_and_rule(s3: Any, body: bytes, words: str) -> None:
+    with pytest.raises(ContractViolationError, match=words):
+        judge(s3, BUCKET, FX, put(s3, body))
+
+
+def test_only_the_head_of_a_large_file_is_read(s3: Any) -> None:
+    rows = [row() for _ in range(6_000)]
+    file = put(s3, csv(*rows, row("-1.1")))
+    assert file.size > 2 * HEAD_BYTES
+    assert len(head(s3, BUCKET, file)) == HEAD_BYTES
+    assert 1_000 < judge(s3, BUCKET, FX, file) < 6_000
+
+
+@pytest.mark.parametrize("change", [pytest.param(b"other", id="replaced"), pytest.param(None, id="deleted")])
+def test_file_that_changes_while_it_is_judged_is_listed_again(s3: Any, change: bytes | None) -> None:
+    file = put(s3, csv(row()))
+    if change is None:
+        s3.delete_object(Bucket=BUCKET, Key=file.key)
+    else:
+        s3.put_object(Bucket=BUCKET, Key=file.key, Body=change)
+    with pytest.raises(SourceUnavailableError, match="changed since it was listed"):
+        judge(s3, BUCKET, FX, file)
