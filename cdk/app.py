@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from cdk import settings, stages
@@ -17,13 +18,15 @@ from cdk import settings, stages
 SYNTH = settings.ROOT / "build" / "synth"
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Synthesize the stages named as arguments or, run by the CDK CLI, the one in its context."""
     parser = argparse.ArgumentParser(description="Write the CloudFormation templates of stages.")
     parser.add_argument("stages", nargs="*", help="local, dev, prod")
     parser.add_argument("--out", type=Path, default=SYNTH, help="templates go to <out>/<stage>")
     parser.add_argument("--artifacts", type=Path, help="the list of built archives")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
+    # While it is imported jsonschema builds a grammar of URIs, for as long as all the rest takes; no setting is a URI.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     from_cli = json.loads(os.environ.get("CDK_CONTEXT_JSON", "{}"))
     keys = arguments.artifacts or (Path(from_cli["artifacts"]) if "artifacts" in from_cli else None)
     try:

@@ -31,47 +31,44 @@ class Surroundings:
 
 def daily_batch(around: Surroundings) -> list[FunctionSpec]:
     """One entry a function, in the order of the day."""
-    names = around.names
+    names, code_digest = around.names, {"CODE_DIGEST": around.artifacts.code_digest}
     ledger = {"LEDGER_TABLE": names.ledger_table}
-    lake = {"LAKE_BUCKET": names.lake_bucket}
+    lake = {**ledger, "LAKE_BUCKET": names.lake_bucket}
+    keep_ledger, look_up = grants.ledger(names.ledger_arn), grants.ledger(names.ledger_arn, writes=False)
     read_receipts = grants.read(names.lake_bucket, ["runs"])
     describe_execution = grants.allow(["states:DescribeExecution"], [names.executions_arn])
-    job_runs = f"{around.application_arn}/jobruns/*"
     return [
         FunctionSpec(
-            module="open_run",
-            timeout_seconds=50,
-            environment={**ledger, "CODE_DIGEST": around.artifacts.code_digest},
-            statements=[grants.ledger(names.ledger_arn), describe_execution],
+            module="open_run", timeout_seconds=50, environment={**ledger, **code_digest}, statements=[keep_ledger]
         ),
         FunctionSpec(
             module="validate_contracts",
             timeout_seconds=240,
-            environment={**ledger, **lake},
-            statements=[grants.ledger(names.ledger_arn), *grants.read(names.lake_bucket, ["landing"])],
+            environment={**lake, **code_digest},
+            statements=[keep_ledger, *grants.read(names.lake_bucket, ["landing"])],
         ),
         FunctionSpec(
             module="launch_job",
             timeout_seconds=50,
-            environment={**ledger, **lake, **_launch_environment(around)},
+            environment={**lake, **code_digest, **_launch_environment(around)},
             statements=[
-                grants.ledger(names.ledger_arn),
-                *grants.read(names.lake_bucket, ["landing", "runs"]),
+                keep_ledger,
+                *grants.read(names.lake_bucket, ["landing", "requests", "runs"]),
                 grants.put(names.lake_bucket, ["requests"]),
-                grants.allow(["emr-serverless:StartJobRun"], [around.application_arn]),
-                grants.allow(["emr-serverless:GetJobRun", "emr-serverless:CancelJobRun"], [job_runs]),
-                grants.pass_roles(list(names.job_role_arns.values()), EMR_SERVERLESS),
+                *_start_job_runs(around),
+                *_look_after_job_runs(around),
                 grants.answer_tasks(names.state_machine_arn),
+                describe_execution,
             ],
         ),
         FunctionSpec(
             module="job_finished",
             timeout_seconds=50,
-            environment={**ledger, **lake, "APPLICATION_ID": around.application_id},
+            environment={**lake, "APPLICATION_ID": around.application_id},
             statements=[
-                grants.ledger(names.ledger_arn),
+                keep_ledger,
                 *read_receipts,
-                grants.allow(["emr-serverless:GetJobRun"], [job_runs]),
+                grants.allow(["emr-serverless:GetJobRun"], [_job_runs(around)]),
                 grants.answer_tasks(names.state_machine_arn),
             ],
             asynchronous=True,
@@ -79,45 +76,32 @@ def daily_batch(around: Surroundings) -> list[FunctionSpec]:
         FunctionSpec(
             module="hold_at_gate",
             timeout_seconds=50,
-            environment={**ledger, **lake, "STAGE": names.stage, "NOTICE_TOPIC_ARN": names.topic_arn},
-            statements=[
-                grants.ledger(names.ledger_arn),
-                *read_receipts,
-                describe_execution,
-                *around.publish_notices,
-            ],
+            environment={**lake, "NOTICE_TOPIC_ARN": names.topic_arn},
+            statements=[keep_ledger, *read_receipts, *around.publish_notices],
         ),
         FunctionSpec(
             module="register_catalog",
             timeout_seconds=100,
-            environment={**ledger, **lake, "GLUE_DATABASES": json.dumps(names.databases)},
-            statements=[grants.ledger(names.ledger_arn, writes=False), *read_receipts, _register_tables(names)],
+            environment={**lake, "GLUE_DATABASES": json.dumps(names.databases)},
+            statements=[*read_receipts, _register_tables(names)],
         ),
         FunctionSpec(
             module="emit_lineage_and_metrics",
             timeout_seconds=100,
-            environment={**ledger, **lake, "STAGE": names.stage},
-            statements=[
-                grants.ledger(names.ledger_arn, writes=False),
-                *read_receipts,
-                grants.put(names.lake_bucket, ["runs"]),
-            ],
+            environment={**lake, "STAGE": names.stage},
+            statements=[look_up, *read_receipts, grants.put(names.lake_bucket, ["lineage"])],
         ),
         FunctionSpec(
             module="close_run",
             timeout_seconds=50,
-            environment={**ledger, **lake},
-            statements=[grants.ledger(names.ledger_arn), *read_receipts],
+            environment=lake,
+            statements=[keep_ledger, *read_receipts, grants.put(names.lake_bucket, ["runs"])],
         ),
         FunctionSpec(
             module="cancel_job_runs",
             timeout_seconds=50,
-            environment={**ledger, "APPLICATION_ID": around.application_id},
-            statements=[
-                grants.ledger(names.ledger_arn),
-                describe_execution,
-                grants.allow(["emr-serverless:GetJobRun", "emr-serverless:CancelJobRun"], [job_runs]),
-            ],
+            environment={**lake, "APPLICATION_ID": around.application_id},
+            statements=[keep_ledger, describe_execution, *_look_after_job_runs(around)],
             asynchronous=True,
         ),
     ]
@@ -133,10 +117,33 @@ def _launch_environment(around: Surroundings) -> dict[str, str]:
         "SPARK_ENTRY_KEY": artifacts.spark_entry_key,
         "SPARK_CODE_KEY": artifacts.spark_code_key,
         "SPARK_DEPS_KEY": artifacts.spark_deps_key,
-        "CODE_DIGEST": artifacts.code_digest,
         "SPARK_CONF": json.dumps(dict(settings.spark.conf)),
         "JOB_TIMEOUT_MINUTES": str(settings.job.timeout_minutes),
     }
+
+
+def _start_job_runs(around: Surroundings) -> list[iam.PolicyStatement]:
+    """Start job runs under a job role, with the tags that name run and step.
+
+    Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonemrserverless.html
+    """
+    return [
+        grants.allow(["emr-serverless:StartJobRun"], [around.application_arn]),
+        grants.allow(["emr-serverless:TagResource"], [_job_runs(around)]),
+        grants.pass_roles(list(around.names.job_role_arns.values()), EMR_SERVERLESS),
+    ]
+
+
+def _look_after_job_runs(around: Surroundings) -> list[iam.PolicyStatement]:
+    """Find, look at and cancel job runs of the application."""
+    return [
+        grants.allow(["emr-serverless:ListJobRuns"], [around.application_arn]),
+        grants.allow(["emr-serverless:GetJobRun", "emr-serverless:CancelJobRun"], [_job_runs(around)]),
+    ]
+
+
+def _job_runs(around: Surroundings) -> str:
+    return f"{around.application_arn}/jobruns/*"
 
 
 def _register_tables(names: Names) -> iam.PolicyStatement:

@@ -32,13 +32,15 @@ class LakeStack(cdk.Stack):
         lake = self._lake_bucket(access_logs)
         code = self._code_bucket(access_logs)
         ledger = self._ledger(protect=settings.retain)
-        self.snowflake_secret = self._snowflake_secret()
+        secret = self._snowflake_secret()
+        # The attribute rather than the reference: the embedded AWS refers to a secret by its name.
+        self.snowflake_secret_arn: str = cast(secretsmanager.CfnSecret, secret.node.default_child).attr_id
         self._databases(lake)
 
         cdk.CfnOutput(self, "LakeBucketName", value=lake.bucket_name)
         cdk.CfnOutput(self, "CodeBucketName", value=code.bucket_name)
         cdk.CfnOutput(self, "LedgerTableName", value=ledger.table_name)
-        cdk.CfnOutput(self, "SnowflakeSecretArn", value=self.snowflake_secret.secret_arn)
+        cdk.CfnOutput(self, "SnowflakeSecretArn", value=self.snowflake_secret_arn)
 
     def _lake_bucket(self, access_logs: s3.IBucket | None) -> s3.Bucket:
         expiring = [

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -116,6 +115,8 @@ def load(stage: str, *, config: Path = CONFIG, host: str | None = None) -> Setti
 
 
 def _check(values: object, *, schema: Mapping[str, Any], path: Path) -> None:
+    import jsonschema  # here, so that the app can make its import fast first
+
     error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(values))
     if error is not None:
         key = ".".join(str(part) for part in error.absolute_path) or "(the whole file)"

@@ -39,8 +39,6 @@ def build(
         context=context,
         analytics_reporting=False,
         tree_metadata=False,
-        # No stack has file assets, so a template must not ask for a bootstrapped account.
-        default_stack_synthesizer=cdk.DefaultStackSynthesizer(generate_bootstrap_version_rule=False),
     )
     names = Names.of(stage)
     environment = cdk.Environment(account=stage.account, region=stage.region)
@@ -50,6 +48,7 @@ def build(
         settings=stage,
         names=names,
         env=environment,
+        synthesizer=_synthesizer(),
         description=f"Assay {stage.stage}: data that outlives its deployment",
     )
     pipeline = PipelineStack(
@@ -59,14 +58,20 @@ def build(
         names=names,
         artifacts=keys,
         definition=definition,
-        snowflake_secret_arn=lake.snowflake_secret.secret_arn,
+        snowflake_secret_arn=lake.snowflake_secret_arn,
         env=environment,
+        synthesizer=_synthesizer(),
         description=f"Assay {stage.stage}: the daily batch, code {keys.code_digest}",
     )
     pipeline.add_stack_dependency(lake)
     cdk.Tags.of(app).add("project", "assay")
     cdk.Tags.of(app).add("stage", stage.stage)
     return app
+
+
+def _synthesizer() -> cdk.DefaultStackSynthesizer:
+    """No stack has file assets, so no template asks for a bootstrapped account."""
+    return cdk.DefaultStackSynthesizer(generate_bootstrap_version_rule=False)
 
 
 def synthesize(stage_name: str, *, out: Path | None, context: Mapping[str, Any] | None, keys: Path | None) -> None:

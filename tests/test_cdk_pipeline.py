@@ -1,0 +1,274 @@
+import ast
+import dataclasses
+import json
+import re
+
+import pytest
+from cdk_templates import KEYS, ROOT, STAGES, properties, resources, synthesize, template
+
+from lambdas import settings as lambda_settings
+
+ASL = (ROOT / "state_machines" / "daily_batch.asl.json").read_text()
+MODULES = (
+    "open_run",
+    "validate_contracts",
+    "launch_job",
+    "job_finished",
+    "hold_at_gate",
+    "register_catalog",
+    "emit_lineage_and_metrics",
+    "close_run",
+    "cancel_job_runs",
+)
+OF_ALL_FUNCTIONS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
+
+
+def functions(stage):
+    return {found["Properties"]["Handler"].split(".")[1]: found for found in _functions(stage).values()}
+
+
+def _functions(stage):
+    return resources(stage, "AWS::Lambda::Function")
+
+
+def states(definition):
+    for name, state in definition["States"].items():
+        yield name, state
+        if "ItemProcessor" in state:
+            yield from states(state["ItemProcessor"])
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_handler_is_in_the_code(stage):
+    for function in _functions(stage).values():
+        package, module, name = function["Properties"]["Handler"].split(".")
+        tree = ast.parse((ROOT / package / f"{module}.py").read_text())
+        assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_function_is_given_exactly_what_its_code_reads(module):
+    source = (ROOT / "lambdas" / f"{module}.py").read_text()
+    [kind] = set(re.findall(r"runtime\.settings\((\w+)\)", source))
+    read = {field.name.upper() for field in dataclasses.fields(getattr(lambda_settings, kind))}
+    assert set(functions("dev")[module]["Properties"]["Environment"]["Variables"]) == read | OF_ALL_FUNCTIONS
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_json_in_the_environment_can_be_read(stage):
+    for function in _functions(stage).values():
+        for name, value in function["Properties"]["Environment"]["Variables"].items():
+            if name in {"JOB_ROLES", "SPARK_CONF", "GLUE_DATABASES"}:
+                assert isinstance(json.loads(value), dict)
+
+
+@pytest.mark.parametrize(("stage", "architecture"), [("local", "x86_64"), ("dev", "arm64"), ("prod", "arm64")])
+def test_functions_run_python_3_11_on_the_stages_architecture(stage, architecture):
+    assert sorted(functions(stage)) == sorted(MODULES)
+    for function in _functions(stage).values():
+        assert function["Properties"]["Runtime"] == "python3.11"
+        assert function["Properties"]["Architectures"] == [architecture]
+        assert function["Properties"]["Code"]["S3Key"] == KEYS.lambda_key
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_function_has_a_role_and_a_log_of_its_own(stage):
+    roles = [function["Properties"]["Role"]["Fn::GetAtt"][0] for function in _functions(stage).values()]
+    logs = [function["Properties"]["LoggingConfig"]["LogGroup"]["Ref"] for function in _functions(stage).values()]
+    assert len(set(roles)) == len(set(logs)) == 9
+    for log in logs:
+        assert template(stage, "pipeline")["Resources"][log]["Properties"]["RetentionInDays"] >= 7
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_function_is_called_through_its_alias(stage):
+    aliases = resources(stage, "AWS::Lambda::Alias")
+    assert {alias["Properties"]["Name"] for alias in aliases.values()} == {"live"}
+    assert sorted(alias["Properties"]["FunctionName"]["Ref"] for alias in aliases.values()) == sorted(_functions(stage))
+
+
+def test_new_code_makes_new_versions_and_the_same_code_none(tmp_path):
+    def versions(folder, keys):
+        found = synthesize("local", tmp_path / folder, keys)["pipeline"]["Resources"]
+        return {logical_id for logical_id, each in found.items() if each["Type"] == "AWS::Lambda::Version"}
+
+    before = set(resources("local", "AWS::Lambda::Version"))
+    assert versions("same", KEYS) == before
+    new = versions("new", dataclasses.replace(KEYS, lambda_key="lambda/fedcba987654.zip"))
+    assert len(new) == 9
+    assert not new & before
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_state_machine_is_the_file_with_its_placeholders_filled(stage):
+    machine = properties(stage, "AWS::StepFunctions::StateMachine", StateMachineName=f"assay-{stage}-daily-batch")
+    assert machine["DefinitionString"] == ASL
+    placeholders = set(re.findall(r"\$\{(\w+)\}", ASL))
+    assert set(machine["DefinitionSubstitutions"]) == placeholders
+    aliases = resources(stage, "AWS::Lambda::Alias")
+    for name, value in machine["DefinitionSubstitutions"].items():
+        if name.endswith("Function"):
+            function = aliases[value["Ref"]]["Properties"]["FunctionName"]["Ref"]
+            module = _functions(stage)[function]["Properties"]["Handler"].split(".")[1]
+            assert name == "".join(word.capitalize() for word in module.split("_")) + "Function"
+        else:
+            assert int(value) > 0
+    assert "LoggingConfiguration" not in machine, "its policy needs every resource"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_function_times_out_before_the_state_that_calls_it(stage):
+    for name, state in states(json.loads(ASL)):
+        if state["Type"] == "Task" and isinstance(state["TimeoutSeconds"], int):
+            placeholder = state["Arguments"]["FunctionName"]
+            module = re.sub(r"(?<!^)(?=[A-Z])", "_", placeholder[2 : -len("Function}")]).lower()
+            assert functions(stage)[module]["Properties"]["Timeout"] < state["TimeoutSeconds"], name
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_job_run_ends_before_its_state_stops_asking(stage):
+    machine = properties(stage, "AWS::StepFunctions::StateMachine")
+    heartbeat_seconds = int(machine["DefinitionSubstitutions"]["JobHeartbeatSeconds"])
+    minutes = functions(stage)["launch_job"]["Properties"]["Environment"]["Variables"]["JOB_TIMEOUT_MINUTES"]
+    for _, state in states(json.loads(ASL)):
+        retries = [each for each in state.get("Retry", []) if "States.HeartbeatTimeout" in each["ErrorEquals"]]
+        for retry in retries:
+            assert int(minutes) * 60 < heartbeat_seconds * (1 + retry["MaxAttempts"])
+
+
+@pytest.mark.parametrize(
+    ("stage", "architecture", "warm"), [("local", "X86_64", False), ("dev", "ARM64", True), ("prod", "ARM64", True)]
+)
+def test_the_application_stops_itself_and_has_a_limit(stage, architecture, warm):
+    application = properties(stage, "AWS::EMRServerless::Application", Name=f"assay-{stage}")
+    assert application["ReleaseLabel"] == "emr-spark-8.1.0"
+    assert (application["Type"], application["Architecture"]) == ("Spark", architecture)
+    assert application["AutoStartConfiguration"] == {"Enabled": True}
+    assert application["AutoStopConfiguration"] == {"Enabled": True, "IdleTimeoutMinutes": 5}
+    assert set(application["MaximumCapacity"]) == {"Cpu", "Memory", "Disk"}
+    assert [each["Key"] for each in application.get("InitialCapacity", [])] == (["Driver", "Executor"] if warm else [])
+
+
+def test_local_has_no_network():
+    assert "NetworkConfiguration" not in properties("local", "AWS::EMRServerless::Application")
+    assert not [each for each in template("local", "pipeline")["Resources"].values() if "::EC2::" in each["Type"]]
+
+
+@pytest.mark.parametrize(("stage", "nat_gateways"), [("dev", 1), ("prod", 2)])
+def test_workers_live_in_private_subnets_of_two_zones(stage, nat_gateways):
+    network = properties(stage, "AWS::EMRServerless::Application")["NetworkConfiguration"]
+    subnets = resources(stage, "AWS::EC2::Subnet")
+    own = [subnets[subnet["Ref"]]["Properties"] for subnet in network["SubnetIds"]]
+    assert [subnet["AvailabilityZone"] for subnet in own] == ["eu-west-1a", "eu-west-1b"]
+    assert [subnet["MapPublicIpOnLaunch"] for subnet in own] == [False, False]
+    assert len(resources(stage, "AWS::EC2::NatGateway")) == nat_gateways
+    endpoints = [str(each["Properties"]["ServiceName"]) for each in resources(stage, "AWS::EC2::VPCEndpoint").values()]
+    assert [service for service in ("s3", "dynamodb") for name in endpoints if f".{service}" in name] == [
+        "s3",
+        "dynamodb",
+    ]
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_workers_reach_out_to_known_ports_only_and_nothing_reaches_in(stage):
+    [group] = resources(stage, "AWS::EC2::SecurityGroup").values()
+    assert "SecurityGroupIngress" not in group["Properties"]
+    egress = [
+        (rule["IpProtocol"], rule["FromPort"], rule["ToPort"]) for rule in group["Properties"]["SecurityGroupEgress"]
+    ]
+    assert egress == [("tcp", 443, 443), ("tcp", 80, 80)]
+
+
+@pytest.mark.parametrize(("stage", "state"), [("local", "DISABLED"), ("dev", "ENABLED"), ("prod", "ENABLED")])
+def test_the_day_starts_with_its_scheduled_time(stage, state):
+    schedule = properties(stage, "AWS::Scheduler::Schedule", Name=f"assay-{stage}-daily-batch")
+    assert schedule["State"] == state
+    assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
+    assert json.loads(schedule["Target"]["Input"]) == {"scheduled_time": "<aws.scheduler.scheduled-time>"}
+    assert schedule["Target"]["RetryPolicy"]["MaximumRetryAttempts"] > 0
+    assert schedule["Target"]["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0] in resources(stage, "AWS::SQS::Queue")
+
+
+def rule(stage, name):
+    return properties(stage, "AWS::Events::Rule", Name=f"assay-{stage}-{name}")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_end_of_a_job_run_reaches_job_finished(stage):
+    ended = rule(stage, "job-run-ended")
+    [application] = resources(stage, "AWS::EMRServerless::Application")
+    assert ended["EventPattern"] == {
+        "source": ["aws.emr-serverless"],
+        "detail-type": ["EMR Serverless Job Run State Change"],
+        "detail": {
+            "applicationId": [{"Fn::GetAtt": [application, "ApplicationId"]}],
+            "state": ["SUCCESS", "FAILED", "CANCELLED"],
+        },
+    }
+    assert ended["Targets"][0]["Arn"]["Ref"].startswith("JobFinishedAlias")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(
+    ("name", "statuses", "target"),
+    [
+        ("execution-not-succeeded", ["FAILED", "TIMED_OUT", "ABORTED"], "notices"),
+        ("execution-stopped", ["ABORTED", "TIMED_OUT"], "CancelJobRunsAlias"),
+    ],
+)
+def test_an_execution_that_ended_badly_is_heard_of(stage, name, statuses, target):
+    found = rule(stage, name)
+    assert found["EventPattern"]["detail"]["status"] == statuses
+    [machine] = found["EventPattern"]["detail"]["stateMachineArn"]
+    assert machine.endswith(f":stateMachine:assay-{stage}-daily-batch")
+    assert target in json.dumps(found["Targets"][0]["Arn"])
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_notice_is_a_sentence_with_the_command_to_run(stage):
+    [target] = rule(stage, "execution-not-succeeded")["Targets"]
+    text = target["InputTransformer"]["InputTemplate"]
+    for name in target["InputTransformer"]["InputPathsMap"]:
+        text = text.replace(f"<{name}>", name)
+    assert json.loads(text) == (
+        f"The daily batch of stage {stage} ended detail-status at time: execution detail-name. "
+        "What failed and what to do: assay explain detail-executionArn"
+    )
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_cannot_be_delivered_is_kept(stage):
+    queues = resources(stage, "AWS::SQS::Queue")
+    for each in resources(stage, "AWS::Events::Rule").values():
+        for target in each["Properties"]["Targets"]:
+            assert target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0] in queues
+            assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0
+    for queue in queues.values():
+        assert queue["Properties"]["SqsManagedSseEnabled"] is True
+        assert queue["Properties"]["MessageRetentionPeriod"] == 14 * 24 * 3600
+    asynchronous = resources(stage, "AWS::Lambda::EventInvokeConfig")
+    assert len(asynchronous) == 2
+    for config in asynchronous.values():
+        assert config["Properties"]["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"][0] in queues
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_only_this_stages_rule_publishes_to_the_topic(stage):
+    [policy] = resources(stage, "AWS::SNS::TopicPolicy").values()
+    allowed = [each for each in policy["Properties"]["PolicyDocument"]["Statement"] if each["Effect"] == "Allow"]
+    [statement] = allowed
+    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+    assert statement["Condition"]["ArnEquals"]["aws:SourceArn"]["Fn::GetAtt"][0] in resources(
+        stage, "AWS::Events::Rule"
+    )
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_eventbridge_and_the_gates_can_use_the_topics_key(stage):
+    topic = properties(stage, "AWS::SNS::Topic", TopicName=f"assay-{stage}-notices")
+    [(logical_id, key)] = resources(stage, "AWS::KMS::Key").items()
+    assert topic["KmsMasterKeyId"]["Fn::GetAtt"][0] == logical_id
+    services = [each["Principal"].get("Service") for each in key["Properties"]["KeyPolicy"]["Statement"]]
+    assert "events.amazonaws.com" in services
+    gate = properties(stage, "AWS::IAM::Role", RoleName=f"assay-{stage}-hold-at-gate")
+    assert "kms:GenerateDataKey" in json.dumps(gate)
