@@ -116,18 +116,17 @@ def test_parallel_runs_only_the_failed_branch_from_its_failed_state(machines: Ma
 def test_parallel_resumes_an_aborted_branch_where_it_was(machines: Machines) -> None:
     machines.function("a1", echo)
     machines.function("a2", echo)
-    a_waits = threading.Event()
+    a_waits, has_failed = threading.Event(), threading.Event()
 
-    def fail_once(event: Any, state: Counter[str] = Counter()) -> Any:  # noqa: B008  one counter for the test
-        state["calls"] += 1
-        if state["calls"] == 1:
+    def fail_once(event: Any) -> Any:
+        if not has_failed.is_set():
+            has_failed.set()
             assert a_waits.wait(5)
             raise Boom
         return event
 
-    def wait_once(event: Any, state: Counter[str] = Counter()) -> Any:  # noqa: B008  one counter for the test
-        state["calls"] += 1
-        if state["calls"] == 1:
+    def wait_once(event: Any) -> Any:
+        if not a_waits.is_set():
             a_waits.set()
             threading.Event().wait(0.3)  # still at work when its sibling fails
         return event
@@ -190,7 +189,7 @@ def test_all_branches_run_again_when_the_data_was_too_large(machines: Machines) 
     sizes = {"a": 140_000, "b": 140_000}
 
     def large(name: str) -> Callable[[Any], Any]:
-        return lambda event: "x" * sizes[name]
+        return lambda _: "x" * sizes[name]
 
     machines.function("a", large("a"))
     machines.function("b", large("b"))

@@ -35,6 +35,9 @@ from local.seams.moto_asl_repair import repair
 from local.stepfunctions import jsonata
 
 _REFERENCE = re.compile(r"\$([A-Za-z_]\w*)")
+# moto writes these in JSONata, as AWS's answers have them; of the others it has stubs, and local.stepfunctions.jsonata
+# has them.
+_DECLARED_IN_JSONATA = {"$partition", "$range", "$randomSeeded"}
 _FIELDS = (
     *("Output", "Assign", "Arguments", "Items", "ItemSelector", "TimeoutSeconds", "HeartbeatSeconds", "MaxConcurrency"),
     *("Seconds", "Timestamp", "Condition", "Error", "Cause", "ToleratedFailureCount", "ToleratedFailurePercentage"),
@@ -111,7 +114,8 @@ def _evaluate_jsonata(_: Any, self: Any, env: Any) -> None:
     moto ships the evaluator as None, writes variables into the expression without escaping their quotes, and lets
     an expression that raises end the execution with an error that cannot be caught.
     """
-    functions = get_intrinsic_functions_declarations({f"${name}" for name in _REFERENCE.findall(self.expression)})
+    used = {f"${name}" for name in _REFERENCE.findall(self.expression)}
+    functions = get_intrinsic_functions_declarations(used & _DECLARED_IN_JSONATA)
     field = "/".join(env.fields)
     told = f"The JSONata expression '{self.expression}' specified for the field '{field}'"
     bindings = {**_states(env, self.expression), **_variables(env, self.expression)}

@@ -114,13 +114,6 @@ def _stop(moto_set_stop: Any, self: Any, *args: Any, **kwargs: Any) -> None:
     stop(self)
 
 
-@repair(Environment, "set_timed_out")
-def _time_out(moto_set_timed_out: Any, self: Any) -> None:
-    """Wake what waits (see _stop)."""
-    moto_set_timed_out(self)
-    stop(self)
-
-
 @repair(EvalComponent, "eval")
 def _evaluate(_: Any, self: Any, env: Any) -> None:
     """Unwind when stopped, and know the path of the field for messages.
