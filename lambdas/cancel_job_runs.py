@@ -34,10 +34,11 @@ def lambda_handler(event: Mapping[str, Any]) -> Json:
     if run is None or not still_so(detail, settler.sfn.describe_execution(executionArn=execution_arn)):
         runtime.log("nothing to cancel", execution_arn=execution_arn, status=detail.get("status"))
         return {"cancelled": []}
+    runtime.identify(run.run_id)
     cancelled = []
     for step in settler.ledger.steps(run.run_id):
         action = cancel_step(settler, step)
-        runtime.log("step of a stopped execution", run_id=run.run_id, step=step.step, action=action)
+        runtime.log("step of a stopped execution", step=step.step, action=action)
         if action == "CANCELLED":
             runtime.count("JobRunsCancelled")
             cancelled.append(f"{step.step}/{step.subject}")

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from types_boto3_emr_serverless.literals import JobRunStateType
     from types_boto3_emr_serverless.type_defs import StartJobRunRequestTypeDef
 
-# CANCELLING is live: the driver may still commit.
+# CANCELLING is live: the driver may still commit. So is any state that is not known to be an end.
 LIVE: tuple[JobRunStateType, ...] = ("SUBMITTED", "PENDING", "QUEUED", "SCHEDULED", "RUNNING", "CANCELLING")
 SUCCESS = "SUCCESS"
 LOST = "LOST"
+TERMINAL = frozenset({SUCCESS, "FAILED", "CANCELLED", LOST})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ class JobRun:
     @property
     def is_live(self) -> bool:
         """Whether its driver may still write."""
-        return self.state in LIVE
+        return self.state not in TERMINAL
 
 
 class JobRuns:

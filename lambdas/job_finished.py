@@ -51,6 +51,7 @@ def finish(settler: Settler, job: JobRun) -> str:
         name = JobName.parse(job.name)
     except InvalidRequestError:
         return "FOREIGN"
+    runtime.identify(name.run_id)
     for _ in range(TRIES):
         step = settler.ledger.step(name.run_id, name.step, name.subject)
         if step is None:

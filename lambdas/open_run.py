@@ -30,5 +30,6 @@ def lambda_handler(event: Mapping[str, Any]) -> Json:
         released=released(),
     )
     answer = open_run(runtime.ledger(), opening)
-    runtime.log("run opened", disposition=answer["disposition"], run_id=answer["run_id"], data_date=answer["data_date"])
+    runtime.identify(answer["run_id"])
+    runtime.log("run opened", disposition=answer["disposition"], data_date=answer["data_date"])
     return answer

@@ -63,7 +63,13 @@ Work = Callable[[Mapping[str, Any]], Json]
 
 def log(message: str, **fields: object) -> None:
     """Write a log line with those of the fields that are allowed there."""
-    logger.info(message, extra={name: value for name, value in fields.items() if name in LOGGED})
+    allowed = {name: value for name, value in fields.items() if name in LOGGED}
+    logger.info(message, extra=allowed, stacklevel=3)
+
+
+def identify(run_id: str) -> None:
+    """Put a run's id on every log line of this invocation from here on."""
+    logger.append_keys(run_id=run_id)
 
 
 def count(name: str, value: float = 1) -> None:
@@ -91,7 +97,8 @@ def handler(work: Work) -> Callable[[Json, object], Json]:
     @wraps(work)
     def lambda_handler(event: Json, _context: object) -> Json:
         run_id = event.get("run_id")
-        logger.append_keys(run_id=run_id if isinstance(run_id, str) else None)
+        if isinstance(run_id, str):
+            identify(run_id)
         try:
             answer = work(event)
             encoded(answer)

@@ -1,0 +1,439 @@
+"""The handlers as Lambda calls them: real events, environment variables, and AWS by moto."""
+
+import importlib
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.model import ServiceModel
+from botocore.validate import validate_parameters
+from lambdas_world import ACCOUNT, BUCKET, EXECUTION, ROLES, TABLE, event
+from moto import mock_aws
+from moto.emrserverless.models import emrserverless_backends
+
+from contracts import contract as contracts
+from contracts.errors import InvalidRequestError, QualityGateClosedError, SourceUnavailableError
+from lambdas import aws, runtime
+from lambdas.names import JobName
+
+REGION = "eu-west-1"
+HANDLERS = (
+    "open_run",
+    "validate_contracts",
+    "launch_job",
+    "job_finished",
+    "hold_at_gate",
+    "register_catalog",
+    "emit_lineage_and_metrics",
+    "close_run",
+    "cancel_job_runs",
+)
+
+
+class FakeGlue:
+    """Tables by database and name; requests are checked against the service's model."""
+
+    def __init__(self, model: ServiceModel) -> None:
+        self._model = model
+        self.tables: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def get_table(self, **request: Any) -> dict[str, Any]:
+        key = (request["DatabaseName"], request["Name"])
+        if key not in self.tables:
+            raise ClientError({"Error": {"Code": "EntityNotFoundException"}}, "GetTable")
+        return {
+            "Table": {
+                **self.tables[key],
+                "DatabaseName": key[0],
+                "VersionId": "0",
+                "IsRegisteredWithLakeFormation": False,
+            }
+        }
+
+    def create_table(self, **request: Any) -> None:
+        self._write("CreateTable", request)
+
+    def update_table(self, **request: Any) -> None:
+        self._write("UpdateTable", request)
+
+    def _write(self, operation: str, request: dict[str, Any]) -> None:
+        shape = self._model.operation_model(operation).input_shape
+        assert shape is not None
+        validate_parameters(request, shape)
+        self.tables[request["DatabaseName"], request["TableInput"]["Name"]] = request["TableInput"]
+
+
+class Cloud:
+    """What the deployed functions find around them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+            monkeypatch.setenv(name, "testing")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+        monkeypatch.setenv("MOTO_ACCOUNT_ID", ACCOUNT)
+        aws.forget_clients()
+        aws.s3().create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        aws.dynamodb().create_table(
+            TableName=TABLE,
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            AttributeDefinitions=[
+                {"AttributeName": "pk", "AttributeType": "S"},
+                {"AttributeName": "sk", "AttributeType": "S"},
+            ],
+        )
+        application = aws.emr_serverless().create_application(
+            name="assay-test", type="SPARK", releaseLabel="emr-6.6.0", clientToken="t"
+        )
+        self.application_id = application["applicationId"]
+        databases = {layer: f"assay_test_{layer}" for layer in ("bronze", "silver", "gold")}
+        self.glue = FakeGlue(aws.glue().meta.service_model)
+        monkeypatch.setattr(aws, "glue", lambda: self.glue)
+        topic = aws.sns().create_topic(Name="assay-test-notices")["TopicArn"]
+        sqs = boto3.client("sqs", REGION)
+        self.sqs, self.queue_url = sqs, sqs.create_queue(QueueName="people")["QueueUrl"]
+        queue_arn = sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=["QueueArn"])["Attributes"][
+            "QueueArn"
+        ]
+        aws.sns().subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn)
+        environment = {
+            "STAGE": "test",
+            "LAKE_BUCKET": BUCKET,
+            "CODE_BUCKET": "assay-test-code",
+            "LEDGER_TABLE": TABLE,
+            "APPLICATION_ID": self.application_id,
+            "JOB_ROLES": json.dumps(ROLES),
+            "SECRET_ARNS": "{}",
+            "SPARK_CONF": '{"spark.driver.extraJavaOptions": "-Da=1 -Db=2"}',
+            "SPARK_ENTRY_KEY": "spark/1/main.py",
+            "SPARK_CODE_KEY": "spark/1/code.zip",
+            "SPARK_DEPS_KEY": "spark/deps-1.tar.gz",
+            "CODE_DIGEST": "code1",
+            "JOB_TIMEOUT_MINUTES": "60",
+            "GLUE_DATABASES": json.dumps(databases),
+            "NOTICE_TOPIC_ARN": topic,
+        }
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+
+    def call(self, function: str, payload: dict[str, Any]) -> dict[str, Any]:
+        module = importlib.import_module(f"lambdas.{function}")
+        answer: dict[str, Any] = module.lambda_handler(payload, object())
+        return answer
+
+    def open(self) -> str:
+        answer = self.call("open_run", {"execution_arn": EXECUTION + "day1", "request": event("scheduler_input")})
+        run_id: str = answer["run_id"]
+        return run_id
+
+    def launch(self, run_id: str, step: str, subject: str = "all", **changes: Any) -> dict[str, Any]:
+        fields = {"round": 0, "redrive_count": 0, "retry_count": 0, "receipts": [], "token": "t", **changes}
+        return self.call("launch_job", {"run_id": run_id, "step": step, "subject": subject, **fields})
+
+    def receipt(self, run_id: str, step: str, subject: str = "all", **changes: Any) -> str:
+        name = JobName(run_id=run_id, step=step, subject=subject, round=0, attempt=1)
+        content = {
+            "status": "SUCCEEDED", "run_id": run_id, "step": step, "subject": subject, "attempt": 1, "round": 0,
+            "redrive_count": 0, "started_at": "2026-07-31T06:01:00Z", "ended_at": "2026-07-31T06:01:30Z",
+            "tables": [], "rows": None, "verdict": None, "results": [], "lineage": [], **changes,
+        }  # fmt: skip
+        aws.s3().put_object(Bucket=BUCKET, Key=name.receipt_key, Body=json.dumps(content).encode())
+        return name.receipt_key
+
+    def job_runs(self) -> list[Any]:
+        return list(emrserverless_backends[ACCOUNT][REGION].job_runs.get(self.application_id, []))
+
+    def notices(self) -> list[dict[str, Any]]:
+        messages = self.sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages", [])
+        return [json.loads(json.loads(message["Body"])["Message"]) for message in messages]
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    with mock_aws():
+        yield Cloud(monkeypatch)
+    aws.forget_clients()
+
+
+def land(name: str, usd: str) -> None:
+    columns = [field.name for field in contracts.of_source("fx_rates").fields]
+    row = ["2026-07-30", usd] + ["N/A"] * (len(columns) - 2)
+    aws.s3().put_object(
+        Bucket=BUCKET, Key=f"landing/fx/{name}", Body="\n".join([",".join(columns), ",".join(row), ""]).encode()
+    )
+
+
+@pytest.fixture
+def logged() -> Iterator[io.StringIO]:
+    """What the log writes."""
+    handler = runtime.logger.registered_handler
+    stream = io.StringIO()
+    before = handler.setStream(stream)  # type: ignore[attr-defined]
+    yield stream
+    handler.setStream(before)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", HANDLERS)
+def test_every_function_has_its_handler(name: str) -> None:
+    assert callable(importlib.import_module(f"lambdas.{name}").lambda_handler)
+
+
+def test_scheduled_run_is_opened_for_the_day_before(cloud: Cloud) -> None:
+    payload = {"execution_arn": EXECUTION + "day1", "request": event("scheduler_input")}
+    first = cloud.call("open_run", payload)
+    assert (first["disposition"], first["data_date"]) == ("OPENED", "2026-07-30")
+    assert cloud.call("open_run", payload) == first
+    again = cloud.call("open_run", {**payload, "execution_arn": EXECUTION + "again"})
+    assert (again["disposition"], again["run_id"]) == ("ALREADY_DONE", first["run_id"])
+
+
+def test_landed_files_are_judged_and_odd_ones_counted(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    run_id = cloud.open()
+    land("eurofxref-2026-07-30.csv", "1.1")
+    land("notes.txt", "x")
+    assert cloud.call("validate_contracts", {"run_id": run_id}) == {
+        "sources": {"fx_rates": {"files": 1, "rows_judged": 1}}
+    }
+    assert '"FilesRefused":[1.0]' in capsys.readouterr().out
+
+
+def test_job_run_is_started_in_the_application_with_what_the_stage_wants(cloud: Cloud) -> None:
+    run_id = cloud.open()
+    land("eurofxref-2026-07-30.csv", "1.1")
+    assert cloud.launch(run_id, "ingest", "fx_rates") == {"action": "START"}
+    (job,) = cloud.job_runs()
+    assert job.name == f"{run_id}:ingest:fx_rates:0:1"
+    parameters = job.job_driver["sparkSubmit"]["sparkSubmitParameters"]
+    assert parameters.startswith(
+        "--py-files s3://assay-test-code/spark/1/code.zip --archives s3://assay-test-code/spark/deps-1.tar.gz#deps "
+        "--conf spark.emr-serverless.driverEnv.PYTHONPATH=./deps --conf spark.executorEnv.PYTHONPATH=./deps "
+        "--conf spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension "
+    )
+    assert parameters.endswith("--conf 'spark.driver.extraJavaOptions=-Da=1 -Db=2'")
+
+
+def test_event_of_an_ended_job_run_settles_its_step(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "TaskTimedOut"}}, "SendTaskSuccess")
+
+    monkeypatch.setattr(aws.stepfunctions(), "send_task_success", refuse)
+    run_id = cloud.open()
+    cloud.launch(run_id, "check_bronze")
+    (job,) = cloud.job_runs()
+    job.state = "SUCCESS"
+    cloud.receipt(run_id, "check_bronze", verdict="PASS")
+    changed = event("emr_job_run_state_change", jobRunId=job.id, applicationId=cloud.application_id)
+    assert cloud.call("job_finished", changed) == {"action": "ANSWERED"}
+    step = runtime.ledger().step(run_id, "check_bronze", "all")
+    assert step is not None
+    assert (step.status, step.job_run_id) == ("SUCCEEDED", job.id)
+    assert "LateAnswers" in capsys.readouterr().out
+
+
+def hold(cloud: Cloud, run_id: str, redrive_count: int, measured_at: int, round_: int = 0) -> dict[str, Any]:
+    check = {
+        "verdict": "FAIL",
+        "verdict_redrive_count": measured_at,
+        "receipt": f"runs/{run_id}/check_silver/all/1.json",
+    }
+    return cloud.call(
+        "hold_at_gate",
+        {"run_id": run_id, "layer": "silver", "round": round_, "redrive_count": redrive_count, "check": check},
+    )
+
+
+def test_closed_gate_names_what_failed_and_tells_people_once(cloud: Cloud) -> None:
+    run_id = cloud.open()
+    failed = {
+        "dataset": "fx_rates_silver", "expectation": "expect_column_values_to_be_between", "column": "rate",
+        "severity": "error", "observed": 10.8, "expected": "0.5 to 2.0", "success": False,
+    }  # fmt: skip
+    cloud.receipt(run_id, "check_silver", verdict="FAIL", results=[failed])
+    for _ in range(2):
+        with pytest.raises(
+            QualityGateClosedError, match=r"SilverGate is closed .* observed 10\.8, expected 0\.5 to 2\.0"
+        ):
+            hold(cloud, run_id, redrive_count=0, measured_at=0)
+    (notice,) = cloud.notices()
+    assert (notice["kind"], notice["gate"], notice["run_id"]) == ("QualityGateClosed", "SilverGate", run_id)
+    assert "observed 10.8" in notice["cause"]
+
+
+def test_redriven_gate_opens_one_round_and_only_one(cloud: Cloud) -> None:
+    run_id = cloud.open()
+    with pytest.raises(QualityGateClosedError):
+        hold(cloud, run_id, redrive_count=0, measured_at=0)
+    assert hold(cloud, run_id, redrive_count=1, measured_at=0) == {"round": 1}
+    assert hold(cloud, run_id, redrive_count=1, measured_at=0) == {"round": 1}
+    with pytest.raises(QualityGateClosedError):
+        hold(cloud, run_id, redrive_count=1, measured_at=1, round_=1)
+    with pytest.raises(QualityGateClosedError):  # a check without its count must not send the run round for ever
+        hold(cloud, run_id, redrive_count=1, measured_at=0, round_=1)
+    assert hold(cloud, run_id, redrive_count=2, measured_at=1, round_=1) == {"round": 2}
+
+
+def publish(cloud: Cloud, run_id: str) -> list[str]:
+    table = {"table": "gold/fct_daily_revenue", "version_after": 3, "rows": 2, "path": "gold/fct_daily_revenue"}
+    return [cloud.receipt(run_id, "publish_gold", tables=[table])]
+
+
+def test_published_table_is_registered_as_athena_and_trino_read_delta(cloud: Cloud) -> None:
+    run_id = cloud.open()
+    payload = {"run_id": run_id, "receipts": publish(cloud, run_id)}
+    assert cloud.call("register_catalog", payload) == {"tables": ["gold/fct_daily_revenue"], "changed": 1}
+    assert cloud.call("register_catalog", payload) == {"tables": ["gold/fct_daily_revenue"], "changed": 0}
+    table = cloud.glue.tables["assay_test_gold", "fct_daily_revenue"]
+    assert table["Parameters"]["table_type"] == "DELTA"
+    assert table["Parameters"]["spark.sql.sources.provider"] == "delta"
+    storage = table["StorageDescriptor"]
+    assert (
+        storage["Location"]
+        == storage["SerdeInfo"]["Parameters"]["path"]
+        == "s3://assay-test-lake/gold/fct_daily_revenue"
+    )
+    assert [(column["Name"], column["Type"]) for column in storage["Columns"]] == [
+        ("revenue_date", "date"),
+        ("currency", "string"),
+        ("orders", "bigint"),
+        ("revenue", "decimal(18,2)"),
+        ("rate", "decimal(18,8)"),
+        ("rate_date", "date"),
+        ("revenue_eur", "decimal(18,2)"),
+        ("_run_id", "string"),
+    ]
+
+
+def test_changed_table_definition_is_put_right(cloud: Cloud) -> None:
+    run_id = cloud.open()
+    key = ("assay_test_gold", "fct_daily_revenue")
+    cloud.glue.tables[key] = {"Name": "fct_daily_revenue", "Parameters": {"table_type": "HIVE"}}
+    assert cloud.call("register_catalog", {"run_id": run_id, "receipts": publish(cloud, run_id)})["changed"] == 1
+    assert cloud.glue.tables[key]["Parameters"]["table_type"] == "DELTA"
+
+
+def test_run_is_closed_once_and_says_what_it_wrote(cloud: Cloud) -> None:
+    run_id = cloud.open()
+    payload = {"run_id": run_id, "receipts": publish(cloud, run_id)}
+    answer = cloud.call("close_run", payload)
+    assert answer["status"] == "SUCCEEDED"
+    assert answer["rows"] == {"gold/fct_daily_revenue": 2}
+    assert answer["summary"] == f"runs/{run_id}/run.json"
+    assert cloud.call("close_run", payload) == answer
+    again = {"execution_arn": EXECUTION + "again", "request": {"data_date": "2026-07-30"}}
+    assert cloud.call("open_run", again)["run_status"] == "SUCCEEDED"
+
+
+def test_lineage_and_metrics_come_out(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    run_id = cloud.open()
+    answer = cloud.call("emit_lineage_and_metrics", {"run_id": run_id, "receipts": publish(cloud, run_id)})
+    assert answer == {"lineage": f"lineage/{run_id}.ndjson", "events": 2}
+    lines = aws.s3().get_object(Bucket=BUCKET, Key=answer["lineage"])["Body"].read().decode().splitlines()
+    assert len(lines) == 2
+    emitted = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    (rows,) = [each for each in emitted if "RowsOut" in each]
+    assert (rows["RowsOut"], rows["table"], rows["stage"]) == ([2.0], "gold/fct_daily_revenue", "test")
+    assert rows["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Assay"
+
+
+def test_execution_that_is_not_ours_cancels_nothing(cloud: Cloud) -> None:
+    assert cloud.call("cancel_job_runs", event("execution_status_change")) == {"cancelled": []}
+
+
+def test_stopped_execution_cancels_its_job_runs(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = cloud.open()
+    cloud.launch(run_id, "check_bronze")
+    cloud.job_runs()[0].state = "RUNNING"
+    described = {"status": "ABORTED", "redriveCount": 0}
+    monkeypatch.setattr(aws.stepfunctions(), "describe_execution", lambda **_: described)
+    assert cloud.call("cancel_job_runs", event("execution_status_change")) == {"cancelled": ["check_bronze/all"]}
+    described["redriveCount"] = 1
+    assert cloud.call("cancel_job_runs", event("execution_status_change")) == {"cancelled": []}
+
+
+@pytest.mark.parametrize(
+    ("function", "payload", "words"),
+    [
+        pytest.param("open_run", {"request": {}}, "execution_arn", id="no-execution"),
+        pytest.param("validate_contracts", {"run_id": "nobody"}, "not in the ledger", id="unknown-run"),
+        pytest.param(
+            "launch_job", {"run_id": "../x", "step": "ingest", "subject": "fx_rates"}, "run_id", id="odd-run-id"
+        ),
+        pytest.param("hold_at_gate", {"run_id": "nobody", "layer": "silver"}, "layer", id="hold-unknown-run"),
+        pytest.param("close_run", {"run_id": "nobody", "receipts": "x"}, "receipts", id="receipts-not-a-list"),
+        pytest.param("job_finished", {"detail": {}}, "jobRunId", id="event-without-job-run"),
+    ],
+)
+def test_bad_event_is_refused_by_what_is_missing(
+    cloud: Cloud, function: str, payload: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(InvalidRequestError, match=words):
+        cloud.call(function, payload)
+
+
+def test_missing_variable_is_named(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = cloud.open()
+    monkeypatch.delenv("JOB_ROLES")
+    monkeypatch.setenv("JOB_TIMEOUT_MINUTES", "an hour")
+    with pytest.raises(InvalidRequestError, match="JOB_ROLES is not set; JOB_TIMEOUT_MINUTES invalid literal"):
+        cloud.launch(run_id, "check_bronze")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        pytest.param(
+            ClientError({"Error": {"Code": "ThrottlingException"}}, "PutItem"), SourceUnavailableError, id="load"
+        ),
+        pytest.param(ReadTimeoutError(endpoint_url="x"), SourceUnavailableError, id="no-answer"),
+        pytest.param(ClientError({"Error": {"Code": "AccessDeniedException"}}, "PutItem"), ClientError, id="denied"),
+    ],
+)
+def test_only_what_may_pass_is_left_to_the_states_to_retry(error: Exception, expected: type[Exception]) -> None:
+    @runtime.handler
+    def work(event: Any) -> dict[str, Any]:  # noqa: ARG001
+        raise error
+
+    with pytest.raises(expected):
+        work({}, object())
+
+
+def test_log_lines_carry_the_run_and_no_value_that_is_not_allowed(logged: io.StringIO) -> None:
+    @runtime.handler
+    def work(event: Any) -> dict[str, Any]:
+        runtime.log(
+            "looked", step="ingest", token=event["token"], password="canary-secret", row={"clerk": "canary-name"}
+        )
+        return {}
+
+    work({"run_id": "r1", "token": "canary-token"}, object())
+    line = json.loads(logged.getvalue())
+    assert (line["run_id"], line["step"], line["message"]) == ("r1", "ingest", "looked")
+    assert line["location"].startswith("work:")
+    assert "canary" not in logged.getvalue()
+
+
+def test_no_token_or_value_of_a_row_is_in_the_log_of_a_day(
+    cloud: Cloud, logged: io.StringIO, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run_id = cloud.open()
+    land("eurofxref-2026-07-30.csv", "98.7654")
+    cloud.call("validate_contracts", {"run_id": run_id})
+    cloud.launch(run_id, "ingest", "fx_rates", token="canary-token")
+    printed = capfd.readouterr()
+    everything = logged.getvalue() + printed.out + printed.err
+    assert "job run started" in everything
+    assert "canary-token" not in everything
+    assert "98.7654" not in everything
+
+
+def test_handlers_are_thin() -> None:
+    folder = Path(__file__).parent.parent / "lambdas"
+    long = {path.name: len(path.read_text().splitlines()) for path in folder.glob("*.py")}
+    assert {name: lines for name, lines in long.items() if lines >= 400} == {}
