@@ -37,6 +37,7 @@ Environment.__init__(self aws_execution_details execution_type context event_his
 Environment.as_inner_frame_of(env variable_store event_history_frame_cache)
 Environment.set_stop(self stop_date cause error)
 EvalComponent.eval(self env)
+EvalComponent.heap_key(self)
 RetrierDecl._eval_body(self env)
 WaitFunction._wait_interval(self env wait_seconds)
 Program.eval(self env)

@@ -264,6 +264,7 @@ def test_definitions_that_aws_refuses(service: Service, definition: str, words: 
     with pytest.raises(ClientError, match="InvalidDefinition") as refused:
         service.states.create_state_machine(**create)
     assert words in str(refused.value)
+    assert service.states.validate_state_machine_definition(definition=definition)["result"] == "FAIL"
     with pytest.raises(ClientError, match="InvalidDefinition"):
         service.states.update_state_machine(
             stateMachineArn=service.create(f"valid{abs(hash(definition))}", PASS), definition=definition

@@ -92,6 +92,9 @@ class Redrive:
     time: str
 
 
+_parsing = threading.Lock()  # ANTLR's parsers share the tables they build up
+
+
 @functools.lru_cache(maxsize=128)  # parsing the day's machine takes most of a second
 def parse(definition: str) -> Any:
     """Read a definition.

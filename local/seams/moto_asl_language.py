@@ -159,8 +159,8 @@ def _any_error_name(_: Any, self: Any, error_name: str | None) -> None:
 def _match_error(_: Any, self: Any, env: Any) -> None:
     """Match errors by name alone, wherever they were raised.
 
-    States.TaskFailed stands for every error but States.Timeout; moto decides by the class of the name, which a
-    States.Timeout that came out of a Map does not have. A missed heartbeat is told as States.Timeout and answers to
+    States.TaskFailed does not stand for a timeout; moto decides that by the class of the name, which a States.Timeout
+    that came out of a Map does not have. A missed heartbeat is told as States.Timeout and answers to
     States.HeartbeatTimeout too.
     """
     raised = env.stack.pop()

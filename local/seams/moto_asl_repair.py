@@ -60,16 +60,17 @@ logging.getLogger(_PACKAGE).setLevel(logging.CRITICAL)
 
 
 def repair(owner: Any, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Replace the method `name` of `owner` by the decorated function.
+    """Replace the method or property `name` of `owner` by the decorated function.
 
     The function gets moto's own method as its first argument and the method's arguments after it. Its docstring says
     what was wrong.
     """
 
     def decorate(better: Callable[..., Any]) -> Callable[..., Any]:
-        moto_method = getattr(owner, name, None)
-        if moto_method is None:
+        found = inspect.getattr_static(owner, name, None)
+        if found is None:
             raise ImportError(f"moto {MOTO_VERSION} has {owner.__qualname__}.{name}, this one has not: repair it anew")
+        moto_method = found.fget if isinstance(found, property) else getattr(owner, name)
 
         def method(*args: Any, **kwargs: Any) -> Any:
             return better(moto_method, *args, **kwargs)
@@ -82,8 +83,9 @@ def repair(owner: Any, name: str) -> Callable[[Callable[..., Any]], Callable[...
                 why=inspect.getdoc(better) or "",
             )
         )
-        is_bound = isinstance(inspect.getattr_static(owner, name), (staticmethod, classmethod))
-        setattr(owner, name, staticmethod(method) if is_bound else method)
+        is_bound = isinstance(found, (staticmethod, classmethod))
+        is_property = isinstance(found, property)
+        setattr(owner, name, staticmethod(method) if is_bound else property(method) if is_property else method)
         return better
 
     return decorate

@@ -37,6 +37,7 @@ def install(endpoint_url: str) -> None:
         "SendTaskSuccess": callbacks.send_success,
         "SendTaskFailure": callbacks.send_failure,
         "SendTaskHeartbeat": callbacks.send_heartbeat,
+        "ValidateStateMachineDefinition": definitions.validate,
     }.items():
         ministack_states.replace_action(name, action)
     ministack_states.add_actions({"RedriveExecution": executions.redrive})

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from local.seams import moto_asl
+from local.seams.ministack_states import Response, reply
+from local.stepfunctions import jsonata
 
 
 def find_problem(definition: str) -> str | None:
@@ -24,7 +27,34 @@ def find_problem(definition: str) -> str | None:
         moto_asl.parse(definition)
     except moto_asl.InvalidDefinitionError as error:
         return str(error)
-    return next(_find_dead_ends(machine, ""), None)
+    problems = chain(
+        _find_bad_expressions(machine, "") if "JSONata" in definition else (), _find_dead_ends(machine, "")
+    )
+    return next(problems, None)
+
+
+def validate(data: dict[str, Any]) -> Response:
+    """ValidateStateMachineDefinition."""
+    problem = find_problem(data.get("definition") or "")
+    if problem is None:
+        return reply({"result": "OK", "diagnostics": [], "truncated": False})
+    code, _, message = problem.partition(": ")
+    diagnostic = {"severity": "ERROR", "code": code, "message": message}
+    return reply({"result": "FAIL", "diagnostics": [diagnostic], "truncated": False})
+
+
+def _find_bad_expressions(node: Any, path: str) -> Iterator[str]:
+    if isinstance(node, dict):
+        for name, member in node.items():
+            yield from _find_bad_expressions(member, f"{path}/{name}")
+    elif isinstance(node, list):
+        for number, member in enumerate(node):
+            yield from _find_bad_expressions(member, f"{path}[{number}]")
+    elif isinstance(node, str) and node.startswith("{%") and node.endswith("%}"):
+        try:
+            jsonata.check(node[2:-2])
+        except jsonata.JsonataError as error:
+            yield f"INVALID_JSONATA_EXPRESSION: {error} at {path}"
 
 
 def _find_dead_ends(machine: dict[str, Any], path: str) -> Iterator[str]:
