@@ -172,7 +172,7 @@ class FakeS3:
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
 
-    def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803, ARG002
+    def get_object(self, *, Key: str, **_: Any) -> dict[str, Any]:  # noqa: N803
         if Key not in self.objects:
             raise refusal("NoSuchKey", "GetObject")
         return {"Body": io.BytesIO(self.objects[Key])}

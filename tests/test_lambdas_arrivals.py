@@ -124,11 +124,11 @@ def test_bad_file_is_refused_by_dataset_column_and_rule(s3: Any, body: bytes, wo
 
 
 def test_only_the_head_of_a_large_file_is_read(s3: Any) -> None:
-    rows = [row() for _ in range(6_000)]
+    rows = [row() for _ in range(4_000)]
     file = put(s3, csv(*rows, row("-1.1")))
     assert file.size > 2 * HEAD_BYTES
     assert len(head(s3, BUCKET, file)) == HEAD_BYTES
-    assert 1_000 < judge(s3, BUCKET, FX, file) < 6_000
+    assert 1_000 < judge(s3, BUCKET, FX, file) < 4_000
 
 
 @pytest.mark.parametrize("change", [pytest.param(b"other", id="replaced"), pytest.param(None, id="deleted")])

@@ -199,7 +199,7 @@ def test_recorded_event_names_the_job_run_where_job_finished_looks() -> None:
     assert event("emr_job_run_state_change")["detail"]["jobRunId"] == "00job001"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.lists(st.sampled_from(["event1", "event2", "event3", "retry", "end"]), max_size=25),
     st.lists(st.sampled_from(["SUCCESS", "FAILED", "CANCELLED"]), min_size=3, max_size=3),
