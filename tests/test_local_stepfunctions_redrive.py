@@ -5,6 +5,7 @@ Source: https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.
 
 from __future__ import annotations
 
+import random
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -274,3 +275,26 @@ def test_a_wait_is_not_repeated_before_the_state_that_failed(machines: Machines)
     execution.wait()
     assert execution.redrive().output() == 1
     assert execution.types().count("WaitStateEntered") == 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_any_order_of_stopping_and_redriving_ends_well(machines: Machines, seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311  a schedule, no secret
+    pause = threading.Event()
+    machines.function("f", lambda event: pause.wait(chance.random() / 50) or event)
+    processor = sequence("I", I=task("f", Next="J", TimeoutSeconds=5), J=task("f"))
+    definition = machine("A", A=task("f", Next="M"), M=items(processor, Next="Z"), Z=task("f", TimeoutSeconds=5))
+    execution = machines.start(definition, [1, 2, 3])
+    for _ in range(5):
+        pause.wait(chance.random() / 20)
+        if not execution.run.stop(None, None):
+            break
+        execution.wait()
+        execution.redrive()
+    assert execution.output() == [1, 2, 3]
+    types = execution.types()
+    assert [event["id"] for event in execution.events] == list(range(1, len(types) + 1))
+    assert types[-1] == "ExecutionSucceeded"
+    assert types.count("ExecutionAborted") == types.count("ExecutionRedriven") == execution.redrives
+    after_abort = {types[number + 1] for number, found in enumerate(types) if found == "ExecutionAborted"}
+    assert after_abort <= {"ExecutionRedriven"}

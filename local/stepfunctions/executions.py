@@ -156,6 +156,7 @@ def list_executions(data: dict[str, Any]) -> Response:
         if arn
         in (None, record["stateMachineArn"], record.get("stateMachineVersionArn"), record.get("stateMachineAliasArn"))
         and data.get("statusFilter") in (None, record["status"])
+        and data.get("mapRunArn") in (None, record.get("mapRunArn"))
         and redriven in (None, record.get("redriveCount", 0) > 0)
     ]
     found.sort(key=_position, reverse=True)
@@ -236,13 +237,19 @@ def _new_record(arn: str, name: str, text: str, machine: Record) -> Record:
 def _run(record: Record, ended: threading.Event | None = None) -> None:
     arn = record["executionArn"]
     count = record["redriveCount"]
+    started_record = dict(record)
+
+    def begin() -> None:
+        if record["status"] == "RUNNING":  # it may have been stopped already
+            _tell(started_record)
 
     def end(outcome: moto_asl.Outcome) -> None:
         if _runs.get(arn) is run:
             del _runs[arn]
         record.update(output=outcome.output, error=outcome.error, cause=outcome.cause, stopDate=now())
+        ended_record = {**record, "status": outcome.status}  # a redrive may change the record before the event is sent
         record["status"] = outcome.status  # last: who sees it may read the rest
-        _tell(record)
+        _tell(ended_record)
         if ended is not None:
             ended.set()
 
@@ -263,7 +270,7 @@ def _run(record: Record, ended: threading.Event | None = None) -> None:
         events=record["events"],
         trail=record["trail"],
         redrive=moto_asl.Redrive(count=count, time=record["redriveDate"]) if count else None,
-        on_start=lambda: _tell(record),
+        on_start=begin,
         on_end=end,
     )
     run.start()
