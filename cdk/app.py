@@ -24,20 +24,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("stages", nargs="*", help="local, dev, prod")
     parser.add_argument("--out", type=Path, default=SYNTH, help="templates go to <out>/<stage>")
     parser.add_argument("--artifacts", type=Path, help="the list of built archives")
+    parser.add_argument("--no-validation", action="store_true", help="skip CDK's own rules, for the laptop's sake")
     arguments = parser.parse_args(argv)
-    # While it is imported jsonschema builds a grammar of URIs, for as long as all the rest takes; no setting is a URI.
-    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
-    from_cli = json.loads(os.environ.get("CDK_CONTEXT_JSON", "{}"))
-    keys = arguments.artifacts or (Path(from_cli["artifacts"]) if "artifacts" in from_cli else None)
+    flags = json.loads((settings.ROOT / "cdk.json").read_text())["context"]
+    context = flags | json.loads(os.environ.get("CDK_CONTEXT_JSON", "{}"))
+    keys = arguments.artifacts or (Path(context["artifacts"]) if "artifacts" in context else None)
     try:
-        if arguments.stages:
-            flags = json.loads((settings.ROOT / "cdk.json").read_text())["context"]
-            for stage in arguments.stages:
-                stages.synthesize(stage, out=arguments.out / stage, context=flags, keys=keys)
-        elif "stage" in from_cli:
-            stages.synthesize(from_cli["stage"], out=None, context=None, keys=keys)
-        else:
+        if not arguments.stages and "stage" not in context:
             raise settings.SettingsError("name a stage: `python cdk/app.py dev`, or `cdk synth -c stage=dev`")
+        for stage in arguments.stages or [context["stage"]]:
+            # The CDK CLI reads what it deploys from a folder of its own.
+            out = arguments.out / stage if arguments.stages else Path(os.environ.get("CDK_OUTDIR", SYNTH / stage))
+            validate = not arguments.no_validation
+            stages.synthesize(stage, out=out, context=context, keys=keys, validate=validate)
     except settings.SettingsError as error:
         print(f"cdk/app.py: {error}", file=sys.stderr)
         return 1

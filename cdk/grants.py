@@ -24,8 +24,10 @@ def read(bucket: str, prefixes: Sequence[str]) -> list[iam.PolicyStatement]:
     """Get and list what lies under `prefixes` of `bucket`.
 
     The prefix itself, without a slash, is allowed too: Hadoop's S3A asks whether a folder's name is a file. List is
-    needed even where nothing is listed: without it S3 answers 403, not 404, for an object that is not there.
+    needed even where nothing is listed: without it S3 answers 403, not 404, for an object that is not there. Unity
+    Catalog gives Spark the same shape of policy for Delta tables on S3.
     Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+    Source: https://github.com/unitycatalog/unitycatalog, AwsPolicyGenerator.java
     """
     return [
         allow(["s3:GetObject"], [arn for prefix in prefixes for arn in _objects(bucket, prefix)]),
@@ -38,8 +40,8 @@ def read(bucket: str, prefixes: Sequence[str]) -> list[iam.PolicyStatement]:
 
 
 def write(bucket: str, prefixes: Sequence[str]) -> iam.PolicyStatement:
-    """Put and delete under `prefixes` of `bucket`, and give up an upload in parts: what a Delta table needs."""
-    actions = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
+    """Put, also in parts, and delete under `prefixes` of `bucket`: what Spark needs for a Delta table."""
+    actions = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
     return allow(actions, [f"arn:aws:s3:::{bucket}/{prefix}/*" for prefix in prefixes])
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,12 +117,29 @@ def load(stage: str, *, config: Path = CONFIG, host: str | None = None) -> Setti
 
 
 def _check(values: object, *, schema: Mapping[str, Any], path: Path) -> None:
-    import jsonschema  # here, so that the app can make its import fast first
+    with _without("rfc3987_syntax"):
+        import jsonschema
 
     error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(values))
     if error is not None:
         key = ".".join(str(part) for part in error.absolute_path) or "(the whole file)"
         raise SettingsError(f"{path}: {key}: {error.message} (rule {error.validator})")
+
+
+@contextmanager
+def _without(module: str) -> Iterator[None]:
+    """A block in which `module` cannot be imported.
+
+    jsonschema imports a grammar of IRIs if it can, which takes as long as a synthesis; no setting is an IRI.
+    """
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[module]
 
 
 def _check_together(settings: Settings, path: Path) -> None:

@@ -22,8 +22,9 @@ def build(
     *,
     keys: artifacts.Artifacts,
     definition: str,
-    out: Path | None = None,
-    context: Mapping[str, Any] | None = None,
+    out: Path,
+    context: Mapping[str, Any],
+    validate: bool = True,
 ) -> cdk.App:
     """The app of one stage: the stack of what must be kept, and the stack of what runs.
 
@@ -31,14 +32,16 @@ def build(
         stage: its settings.
         keys: where its code lies in the code bucket.
         definition: the daily batch, as its ASL file has it.
-        out: the folder for the templates; None leaves it to the CDK CLI.
-        context: feature flags; None leaves them to the CDK CLI.
+        out: the folder for the templates.
+        context: feature flags.
+        validate: apply CDK's own rules to the templates, which takes as long as all the rest.
     """
     app = cdk.App(
-        outdir=str(out) if out else None,
+        outdir=str(out),
         context=context,
         analytics_reporting=False,
         tree_metadata=False,
+        builtin_cloud_formation_validation=validate,
     )
     names = Names.of(stage)
     environment = cdk.Environment(account=stage.account, region=stage.region)
@@ -74,12 +77,14 @@ def _synthesizer() -> cdk.DefaultStackSynthesizer:
     return cdk.DefaultStackSynthesizer(generate_bootstrap_version_rule=False)
 
 
-def synthesize(stage_name: str, *, out: Path | None, context: Mapping[str, Any] | None, keys: Path | None) -> None:
+def synthesize(
+    stage_name: str, *, out: Path, context: Mapping[str, Any], keys: Path | None, validate: bool = True
+) -> None:
     """Write the templates of a stage.
 
     Raises:
         SettingsError: the stage, its settings, or the list of built archives is not as it must be.
     """
     stage = settings.load(stage_name)
-    path = keys or ARTIFACTS / f"{stage.architecture}.json"
-    build(stage, keys=artifacts.load(path), definition=DEFINITION.read_text(), out=out, context=context).synth()
+    loaded = artifacts.load(keys or ARTIFACTS / f"{stage.architecture}.json")
+    build(stage, keys=loaded, definition=DEFINITION.read_text(), out=out, context=context, validate=validate).synth()

@@ -1,7 +1,10 @@
+import dataclasses
+import json
 import shutil
 
 import pytest
 import yaml
+from cdk_templates import KEYS
 
 from cdk import app, artifacts, settings
 
@@ -117,3 +120,13 @@ def test_the_app_fails_with_one_sentence(monkeypatch, capsys, arguments, words):
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
+
+
+def test_the_cdk_cli_names_stage_and_archives_in_its_context(monkeypatch, tmp_path):
+    (tmp_path / "keys.json").write_text(json.dumps(dataclasses.asdict(KEYS)))
+    context = {"stage": "local", "artifacts": str(tmp_path / "keys.json")}
+    monkeypatch.setenv("CDK_CONTEXT_JSON", json.dumps(context))
+    monkeypatch.setenv("CDK_OUTDIR", str(tmp_path / "out"))
+    assert app.main(["--no-validation"]) == 0
+    written = (tmp_path / "out" / "assay-local-pipeline.template.json").read_text()
+    assert KEYS.lambda_key in written
