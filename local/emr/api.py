@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import uuid
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -168,13 +169,13 @@ class Api:
         return {}
 
     def _create_resource(self, logical_id: str, properties: dict[str, Any], _stack: str) -> tuple[str, dict[str, str]]:
-        request = {name: value for name, value in _as_request(properties).items() if name != "tags"}
-        tags = {tag["Key"]: tag["Value"] for tag in properties.get("Tags") or []}
-        token = {"clientToken": f"{logical_id}-{id(properties)}"}
-        check_request("CreateApplication", {**request, **token})
-        made = self._service.create_application(
-            ministack_cloud.account(), ministack_cloud.region(), {**request, "tags": tags}
-        )
+        request = {
+            **_as_request({name: value for name, value in properties.items() if name != "Tags"}),
+            "clientToken": f"{logical_id}-{uuid.uuid4()}"[-64:].lstrip("-"),
+            "tags": {tag["Key"]: tag["Value"] for tag in properties.get("Tags") or []},
+        }
+        check_request("CreateApplication", request)
+        made = self._service.create_application(ministack_cloud.account(), ministack_cloud.region(), request)
         return made.application_id, {"ApplicationId": made.application_id, "Arn": made.arn}
 
     def _delete_resource(self, physical_id: str, _properties: dict[str, Any]) -> None:

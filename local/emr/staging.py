@@ -123,7 +123,7 @@ class _Cache:
         try:
             if zipfile.is_zipfile(archive):
                 with zipfile.ZipFile(archive) as zipped:
-                    zipped.extractall(partial)
+                    zipped.extractall(partial)  # noqa: S202  # zipfile keeps it inside
             else:
                 with tarfile.open(archive) as packed:
                     packed.extractall(partial, filter="tar")  # the filter keeps it inside

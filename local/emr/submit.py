@@ -1,6 +1,6 @@
 """Run a job under real spark-submit, with the parameters of StartJobRun.
 
-Warm Spark never proves the packaging: it has the project's packages at hand. Here the job's Python sees what EMR's image
+Warm Spark never proves the packaging: the checkout is at hand there. Here the job sees what EMR's image
 brings and what the job ships, nothing else.
 """
 

@@ -1,0 +1,432 @@
+"""Jobs on warm Spark, as a client of the embedded AWS sees them. One cloud serves them all."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from local.emr import jars
+from local.processes import free_port
+
+ROOT = Path(__file__).parent.parent
+ACCOUNT = "000000000000"
+REGION = "eu-west-1"
+ENDED = ("SUCCESS", "FAILED", "CANCELLED")
+PATIENCE_SECONDS = 240
+SESSION = "from pyspark.sql import SparkSession, functions as F\nspark = SparkSession.builder.getOrCreate()\n"
+ENDLESS = SESSION + "spark.range(0, 10**13, 1, 2).selectExpr('sum(hash(id))').collect()\n"
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"{what} did not happen in {seconds} s")
+
+
+def trust(service: str) -> str:
+    statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def allow(*statements: tuple[list[str], list[str]]) -> str:
+    allowed = [{"Effect": "Allow", "Action": actions, "Resource": resources} for actions, resources in statements]
+    return json.dumps({"Version": "2012-10-17", "Statement": allowed})
+
+
+@dataclass
+class Cloud:
+    process: subprocess.Popen[bytes]
+    endpoint_url: str
+    state: Path
+    application: str = ""
+    roles: dict[str, str] = field(default_factory=dict)
+    queue_url: str = ""
+    number: int = 0
+
+    def client(self, service: str, access_key: str = ACCOUNT, secret: str = ACCOUNT) -> Any:
+        make: Any = boto3.client
+        return make(
+            service,
+            endpoint_url=self.endpoint_url,
+            region_name=REGION,
+            aws_access_key_id=access_key,
+            aws_secret_access_key=secret,
+            config=Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}),
+        )
+
+    def set_up(self) -> None:
+        s3, iam = self.client("s3"), self.client("iam")
+        for bucket in ("lake", "code"):
+            s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+        for layer in ("bronze", "gold"):
+            made = iam.create_role(RoleName=layer, AssumeRolePolicyDocument=trust("emr-serverless.amazonaws.com"))
+            policy = allow(
+                (["s3:ListBucket"], ["arn:aws:s3:::lake"]),
+                (["s3:*"], [f"arn:aws:s3:::lake/{layer}/*", "arn:aws:s3:::lake/logs/*"]),
+                (["s3:GetObject"], ["arn:aws:s3:::code/*"]),
+            )
+            iam.put_role_policy(RoleName=layer, PolicyName="s3", PolicyDocument=policy)
+            self.roles[layer] = made["Role"]["Arn"]
+        sqs, events = self.client("sqs"), self.client("events")
+        self.queue_url = sqs.create_queue(QueueName="states")["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        pattern = {"source": ["aws.emr-serverless"], "detail-type": ["EMR Serverless Job Run State Change"]}
+        events.put_rule(Name="states", EventPattern=json.dumps(pattern))
+        events.put_targets(Rule="states", Targets=[{"Id": "queue", "Arn": arn}])
+        self.application = self.client("emr-serverless").create_application(
+            name="assay-test", releaseLabel="emr-spark-8.1.0", type="SPARK"
+        )["applicationId"]
+
+    def submit(self, code: str, *, role: str = "bronze", parameters: str = "", **more: Any) -> str:
+        self.number += 1
+        key = f"jobs/{self.number}/main.py"
+        self.client("s3").put_object(Bucket="code", Key=key, Body=code.encode())
+        spark: dict[str, Any] = {"entryPoint": f"s3://code/{key}"}
+        if parameters:
+            spark["sparkSubmitParameters"] = parameters
+        started = self.client("emr-serverless").start_job_run(
+            applicationId=self.application,
+            executionRoleArn=self.roles.get(role, role),
+            jobDriver={"sparkSubmit": spark},
+            **more,
+        )
+        return str(started["jobRunId"])
+
+    def job_run(self, job_run_id: str) -> dict[str, Any]:
+        answer = self.client("emr-serverless").get_job_run(applicationId=self.application, jobRunId=job_run_id)
+        described: dict[str, Any] = answer["jobRun"]
+        return described
+
+    def wait(self, job_run_id: str, *states: str) -> dict[str, Any]:
+        def reached() -> dict[str, Any] | None:
+            job_run = self.job_run(job_run_id)
+            return job_run if job_run["state"] in (states or ENDED) else None
+
+        job_run: dict[str, Any] = until(reached, f"{states or ENDED} of {job_run_id}")
+        return job_run
+
+    def run(self, code: str, **more: Any) -> Any:
+        """Run a job that succeeds; what it printed as JSON in its last line."""
+        job_run_id = self.submit(code, **more)
+        ended = self.wait(job_run_id)
+        assert ended["state"] == "SUCCESS", (ended["stateDetails"], self.log(job_run_id, "stderr"))
+        printed = self.log(job_run_id, "stdout").splitlines()
+        return json.loads(printed[-1]) if printed else None
+
+    def log(self, job_run_id: str, name: str) -> str:
+        return (self.state / "emr" / "jobs" / job_run_id / name).read_text(encoding="utf-8")
+
+    def children(self, *words: str) -> list[int]:
+        """Processes of this cloud, by their command lines."""
+        found = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+        rows = [line.split(None, 2) for line in found.splitlines()]
+        mine: set[int] = set()
+        found_more = {self.process.pid}
+        while found_more:  # process numbers wrap around: a child may come before its parent
+            mine |= found_more
+            found_more = {int(pid) for pid, parent, _ in rows if int(parent) in mine} - mine
+        return [int(pid) for pid, _, line in rows if int(pid) in mine and all(word in line for word in words)]
+
+    def spark_running(self) -> None:
+        """Wait until Spark computes for the driver that has just started."""
+        until(lambda: len(self.drivers_in_a_job()) == 1, "a driver in its job")
+        time.sleep(1)
+
+    def drivers_in_a_job(self) -> list[int]:
+        return [pid for pid in self.children("attach.py") if Path(f"/proc/{pid}/cwd").resolve().name == "work"]
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    state = tmp_path_factory.mktemp("cloud")
+    port = free_port()
+    jars.resolve(ROOT / "build" / "jars")
+    command = [sys.executable, "-m", "local.emr", "--port", str(port), "--state", str(state)]
+    with (state / "cloud.log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+    cloud = Cloud(process=process, endpoint_url=f"http://127.0.0.1:{port}", state=state)
+
+    def serves() -> bool:
+        try:
+            cloud.client("sts").get_caller_identity()
+        except EndpointConnectionError:
+            return False
+        return True
+
+    try:
+        until(serves, "the embedded AWS")
+        cloud.set_up()
+        yield cloud
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def test_states_reach_a_queue_by_rule_in_their_order(cloud: Cloud) -> None:
+    job_run_id = cloud.submit(SESSION + "print(spark.range(10).count())", name="run:ingest:orders:0:1")
+    assert cloud.wait(job_run_id)["state"] == "SUCCESS"
+    assert cloud.log(job_run_id, "stdout") == "10\n"
+    sqs = cloud.client("sqs")
+    details: list[dict[str, Any]] = []
+
+    def all_states() -> bool:
+        answer = sqs.receive_message(QueueUrl=cloud.queue_url, MaxNumberOfMessages=10)
+        events = [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+        details.extend(event["detail"] for event in events if event["detail"]["jobRunId"] == job_run_id)
+        return len(details) >= 5
+
+    until(all_states, "five events", seconds=20)
+    states = {detail["state"]: detail.get("previousState") for detail in details}
+    assert states == {
+        "SUBMITTED": None,
+        "PENDING": "SUBMITTED",
+        "SCHEDULED": "PENDING",
+        "RUNNING": "SCHEDULED",
+        "SUCCESS": "RUNNING",
+    }
+    assert {detail["jobRunName"] for detail in details} == {"run:ingest:orders:0:1"}
+
+
+def test_a_role_reaches_its_own_layer_only_by_s3a_and_by_boto3(cloud: Cloud) -> None:
+    code = SESSION + (
+        "import boto3, json\n"
+        "def attempt(action):\n"
+        "    try:\n"
+        "        action()\n"
+        "        return 'allowed'\n"
+        "    except Exception as error:\n"
+        "        return 'denied' if 'denied' in str(error).lower() or '403' in str(error) else str(error)[:300]\n"
+        "def write(layer): spark.range(3).write.format('delta').mode('append').save(f's3://lake/{layer}/t')\n"
+        "def put(layer): boto3.client('s3').put_object(Bucket='lake', Key=f'{layer}/key', Body=b'')\n"
+        "seen = {f'{name} {layer}': attempt(lambda: act(layer))\n"
+        "        for layer in ('bronze', 'gold') for name, act in (('s3a', write), ('boto3', put))}\n"
+        "seen['worker'] = spark.range(1).select(F.udf(lambda _: __import__('boto3').client('sts')\n"
+        "    .get_caller_identity()['Arn'].split('/')[1])('id')).first()[0]\n"
+        "print(json.dumps(seen))\n"
+    )
+    for own, other in (("bronze", "gold"), ("gold", "bronze")):
+        assert cloud.run(code, role=own) == {
+            f"s3a {own}": "allowed",
+            f"boto3 {own}": "allowed",
+            f"s3a {other}": "denied",
+            f"boto3 {other}": "denied",
+            "worker": own,
+        }
+
+
+def test_nothing_of_a_job_is_left_for_the_next(cloud: Cloud) -> None:
+    cloud.run(
+        SESSION + "import json, os, sys\n"
+        "spark.conf.set('spark.sql.shuffle.partitions', '77')\n"
+        "spark.range(3).createOrReplaceTempView('left')\n"
+        "spark.range(3).createGlobalTempView('left')\n"
+        "spark.sql('create table left_table using delta as select 1 as a')\n"
+        "spark.udf.register('left', lambda x: x)\n"
+        "spark.range(5).cache().count()\n"
+        "spark.sparkContext._jsc.hadoopConfiguration().set('left', '1')\n"
+        "spark.range(1).select(F.udf(lambda x: os.environ.setdefault('LEFT', '1'))('id')).collect()\n"
+        "os.environ['LEFT'] = '1'; os.chdir('/'); sys.path.insert(0, '/left')\n"
+        "spark.stop()\n"
+    )
+    seen = cloud.run(
+        SESSION + "import json, os, sys\n"
+        "context = spark.sparkContext\n"
+        "def fails(action):\n"
+        "    try:\n"
+        "        action()\n"
+        "    except Exception:\n"
+        "        return True\n"
+        "    return False\n"
+        "print(json.dumps({\n"
+        "  'partitions': spark.conf.get('spark.sql.shuffle.partitions'),\n"
+        "  'view gone': fails(lambda: spark.table('left').count()),\n"
+        "  'global view gone': fails(lambda: spark.table('global_temp.left').count()),\n"
+        "  'table gone': fails(lambda: spark.table('left_table').count()),\n"
+        "  'function gone': fails(lambda: spark.sql('select left(1)').collect()),\n"
+        "  'cached': context._jsc.getPersistentRDDs().size(),\n"
+        "  'hadoop': context._jsc.hadoopConfiguration().get('left'),\n"
+        "  'environment': os.environ.get('LEFT'),\n"
+        "  'worker environment': spark.range(1).select(F.udf(lambda x: os.environ.get('LEFT'))('id')).first()[0],\n"
+        "  'folder': os.path.basename(os.getcwd()),\n"
+        "  'path': '/left' in sys.path,\n"
+        "  'checkout': any(os.path.isdir(os.path.join(entry, 'spark_jobs')) for entry in sys.path if entry),\n"
+        "}))\n",
+        parameters="--conf spark.sql.shuffle.partitions=3",
+    )
+    assert seen == {
+        "partitions": "3",
+        "view gone": True,
+        "global view gone": True,
+        "table gone": True,
+        "function gone": True,
+        "cached": 0,
+        "hadoop": None,
+        "environment": None,
+        "worker environment": None,
+        "folder": "work",
+        "path": False,
+        "checkout": False,
+    }
+
+
+def test_code_and_dependencies_come_from_the_archives(cloud: Cloud) -> None:
+    s3 = cloud.client("s3")
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as zipped:
+        zipped.writestr("shipped_code/__init__.py", "NAME = 'code'")
+    deps = io.BytesIO()
+    with tarfile.open(fileobj=deps, mode="w:gz") as packed:
+        member = tarfile.TarInfo("shipped_deps.py")
+        member.size = len(b"NAME = 'deps'")
+        packed.addfile(member, io.BytesIO(b"NAME = 'deps'"))
+    s3.put_object(Bucket="code", Key="code.zip", Body=code.getvalue())
+    s3.put_object(Bucket="code", Key="deps.tar.gz", Body=deps.getvalue())
+    seen = cloud.run(
+        SESSION + "import json, os, sys, shipped_code, shipped_deps\n"
+        "names = F.udf(lambda _: __import__('shipped_code').NAME + ' ' + __import__('shipped_deps').NAME)\n"
+        "print(json.dumps({'driver': [shipped_code.NAME, shipped_deps.NAME, os.listdir('deps')],\n"
+        "  'worker': spark.range(1).select(names('id')).first()[0], 'argv': sys.argv[1:],\n"
+        "  'conf': spark.sparkContext.getConf().get('spark.assay.stage')}))\n",
+        parameters="--py-files s3://code/code.zip --archives s3://code/deps.tar.gz#deps "
+        "--conf spark.emr-serverless.driverEnv.PYTHONPATH=./deps --conf spark.executorEnv.PYTHONPATH=./deps "
+        "--conf spark.assay.stage=local --conf spark.executor.memory=4g",
+    )
+    driver = ["code", "deps", [name for name in seen["driver"][2] if name != "__pycache__"]]
+    assert [*seen["driver"][:2], driver[2]] == ["code", "deps", ["shipped_deps.py"]]
+    assert (seen["worker"], seen["argv"], seen["conf"]) == ("code deps", [], "local")
+
+
+def test_a_failed_job_says_why_and_leaves_its_log_in_s3(cloud: Cloud) -> None:
+    monitoring = {"s3MonitoringConfiguration": {"logUri": "s3://lake/logs/"}}
+    job_run_id = cloud.submit(
+        "raise ValueError('orders: total_price is negative')",
+        configurationOverrides={"monitoringConfiguration": monitoring},
+    )
+    ended = cloud.wait(job_run_id)
+    assert ended["state"] == "FAILED"
+    assert "ExitCode: 1" in ended["stateDetails"]
+    assert ended["stateDetails"].endswith("ValueError: orders: total_price is negative")
+    key = f"logs/applications/{cloud.application}/jobs/{job_run_id}/SPARK_DRIVER/stderr.gz"
+    stored = cloud.client("s3").get_object(Bucket="lake", Key=key)["Body"].read()
+    assert b"ValueError: orders" in gzip.decompress(stored)
+
+
+@pytest.mark.parametrize(
+    ("role", "entry", "said"),
+    [
+        pytest.param(f"arn:aws:iam::{ACCOUNT}:role/nobody", None, "Could not assume runtime role", id="no-role"),
+        pytest.param("lambda-only", None, "Could not assume runtime role", id="role-of-another-service"),
+        pytest.param("bronze", "s3://code/nothing.py", "s3://code/nothing.py: 404", id="no-code"),
+        pytest.param("bronze", "s3://lake/gold/main.py", "s3://lake/gold/main.py: 403", id="forbidden-code"),
+    ],
+)
+def test_what_cannot_start_fails_with_its_reason(cloud: Cloud, role: str, entry: str | None, said: str) -> None:
+    if role == "lambda-only":
+        made = cloud.client("iam").create_role(RoleName=role, AssumeRolePolicyDocument=trust("lambda.amazonaws.com"))
+        cloud.roles[role] = made["Role"]["Arn"]
+    cloud.client("s3").put_object(Bucket="lake", Key="gold/main.py", Body=b"")
+    emr = cloud.client("emr-serverless")
+    job_run_id = emr.start_job_run(
+        applicationId=cloud.application,
+        executionRoleArn=cloud.roles.get(role, role),
+        jobDriver={"sparkSubmit": {"entryPoint": entry or "s3://code/main.py"}},
+    )["jobRunId"]
+    ended = cloud.wait(job_run_id)
+    assert (ended["state"], said in ended["stateDetails"]) == ("FAILED", True), ended["stateDetails"]
+
+
+def test_iam_asks_for_the_application_and_for_the_role_that_is_passed(cloud: Cloud) -> None:
+    iam = cloud.client("iam")
+    iam.create_user(UserName="launcher")
+    key = iam.create_access_key(UserName="launcher")["AccessKey"]
+    emr = cloud.client("emr-serverless", key["AccessKeyId"], key["SecretAccessKey"])
+    arn = cloud.client("emr-serverless").get_application(applicationId=cloud.application)["application"]["arn"]
+    job = {"applicationId": cloud.application, "jobDriver": {"sparkSubmit": {"entryPoint": "s3://code/none.py"}}}
+
+    def start(role: str) -> str:
+        try:
+            return str(emr.start_job_run(executionRoleArn=cloud.roles[role], **job)["jobRunId"])
+        except ClientError as error:
+            return f"{error.response['Error']['Code']}: {error.response['Error']['Message']}"
+
+    def grant(*statements: tuple[list[str], list[str]]) -> None:
+        iam.put_user_policy(UserName="launcher", PolicyName="emr", PolicyDocument=allow(*statements))
+
+    assert "emr-serverless:StartJobRun" in start("bronze")
+    grant((["emr-serverless:StartJobRun"], [arn]))
+    assert "iam:PassRole on resource: " + cloud.roles["bronze"] in start("bronze")
+    grant((["emr-serverless:StartJobRun"], [arn]), (["iam:PassRole"], [cloud.roles["bronze"]]))
+    job_run_id = start("bronze")
+    assert cloud.wait(job_run_id)["createdBy"] == f"arn:aws:iam::{ACCOUNT}:user/launcher"
+    assert "iam:PassRole" in start("gold")
+    with pytest.raises(ClientError, match="emr-serverless:GetJobRun"):
+        emr.get_job_run(applicationId=cloud.application, jobRunId=job_run_id)
+    grant((["emr-serverless:GetJobRun"], [f"{arn}/jobruns/*"]))
+    assert emr.get_job_run(applicationId=cloud.application, jobRunId=job_run_id)["jobRun"]["state"] == "FAILED"
+
+
+def test_a_cancelled_job_run_frees_spark(cloud: Cloud) -> None:
+    endless, queued = cloud.submit(ENDLESS), cloud.submit("print(1)")
+    cloud.wait(endless, "RUNNING")
+    cloud.spark_running()
+    cloud.client("emr-serverless").cancel_job_run(applicationId=cloud.application, jobRunId=endless)
+    assert cloud.wait(endless, "CANCELLED")["stateDetails"] == "Job run cancelled by user"
+    assert cloud.wait(queued)["state"] == "SUCCESS"
+
+
+def test_a_killed_driver_fails_its_job_run_and_spark_lives_on(cloud: Cloud) -> None:
+    (jvm,) = cloud.children("java", "pyspark-shell")
+    job_run_id = cloud.submit(ENDLESS)
+    cloud.wait(job_run_id, "RUNNING")
+    cloud.spark_running()
+    os.kill(cloud.drivers_in_a_job()[0], signal.SIGKILL)
+    ended = cloud.wait(job_run_id)
+    assert ended["state"] == "FAILED"
+    assert ended["stateDetails"] == "Job failed: its driver was killed by SIGKILL. Start the job again."
+    assert cloud.run(SESSION + "print(spark.range(4).count())") == 4
+    assert cloud.children("java", "pyspark-shell") == [jvm]
+
+
+def test_a_killed_jvm_fails_its_job_run_and_is_started_again(cloud: Cloud) -> None:
+    (jvm,) = cloud.children("java", "pyspark-shell")
+    job_run_id, queued = cloud.submit(ENDLESS), cloud.submit(SESSION + "print(spark.range(5).count())")
+    cloud.wait(job_run_id, "RUNNING")
+    cloud.spark_running()
+    os.kill(jvm, signal.SIGKILL)
+    ended = cloud.wait(job_run_id)
+    assert ended["state"] == "FAILED"
+    assert ended["stateDetails"] == (
+        "Job failed: Spark's JVM ended with SIGKILL while it ran. Spark is started again; start the job again."
+    )
+    assert cloud.wait(queued)["state"] == "SUCCESS"
+    assert cloud.log(queued, "stdout") == "5\n"
+
+
+def test_nothing_outlives_a_killed_cloud(cloud: Cloud) -> None:
+    job_run_id = cloud.submit(ENDLESS)
+    cloud.wait(job_run_id, "RUNNING")
+    cloud.spark_running()
+    others = [pid for pid in cloud.children() if pid != cloud.process.pid]
+    assert len(others) >= 3  # the JVM, the driver, the driver started ahead
+    cloud.process.kill()
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in others), "the end of its processes", seconds=20)
