@@ -316,6 +316,32 @@ def test_crash_of_job_finished_at_any_call_is_made_good_by_the_next_event_or_hea
             assert list(one.emr.runs) == ["00job001"]
 
 
+def test_late_event_does_not_give_an_old_job_run_to_the_intent_of_a_new_attempt(
+    first_calls: list[str], w: World, run: Run
+) -> None:
+    w.launcher().ensure(w.ask(run))
+    w.end("00job001", "FAILED")
+    w.finish("00job001")
+    with pytest.raises(Crash):
+        w.launcher(Faults(at=first_calls.index("start_job_run"))).ensure(w.ask(run, retry_count=1))
+    intent = w.ledger.step(run.run_id, "ingest", "fx_rates")
+    assert intent is not None
+    assert (intent.attempt, intent.status, intent.job_run_id) == (2, "STARTING", None)
+    assert w.finish("00job001") == "SUPERSEDED"
+    assert w.ledger.step(run.run_id, "ingest", "fx_rates") == intent
+
+
+def test_request_that_a_job_may_have_read_never_changes(first_calls: list[str], w: World, run: Run) -> None:
+    crash_around_start(w, run, first_calls, after=False)
+    w.land("eurofxref-later.csv")
+    w.launcher().ensure(w.ask(run, retry_count=1))
+    request = w.request_of("00job001")
+    assert [file["key"] for file in request["inputs"]["files"]] == ["landing/fx/eurofxref-2026-07-30.csv"]
+    record = w.ledger.step(run.run_id, "ingest", "fx_rates")
+    assert record is not None
+    assert record.input_digest == request["input_digest"]
+
+
 def test_ask_left_over_from_before_a_redrive_changes_nothing(w: World, run: Run) -> None:
     stale = w.ask(run)
     w.launcher().ensure(w.ask(run, redrive_count=1))

@@ -133,6 +133,15 @@ def test_backfill_leaves_the_watermark_alone() -> None:
     assert late["interval"] == {"start": "2026-07-31T00:00:00Z", "end": "2026-08-03T00:00:00Z"}
 
 
+def test_each_day_starts_where_the_latest_one_ended() -> None:
+    w = World()
+    starts = [
+        open_run(w.ledger, opening(date_, date_, unique=unique * 32))["interval"]["start"]
+        for date_, unique in (("2026-07-30", "a"), ("2026-07-31", "b"), ("2026-08-03", "c"), ("2026-08-04", "d"))
+    ]
+    assert starts == [None, "2026-07-31T00:00:00Z", "2026-08-01T00:00:00Z", "2026-08-04T00:00:00Z"]
+
+
 def test_two_first_runs_at_once_do_not_both_take_the_history() -> None:
     w = World()
     write = w.store.write
