@@ -7,6 +7,7 @@ BIN    := $(VENV)/bin
 UV     := $(BIN)/uv
 STAGES := local dev prod
 MAKEFLAGS += --no-print-directory
+unexport PYTHONDONTWRITEBYTECODE # without bytecode on disk every process compiles all that it imports
 
 .PHONY: help setup tools run test test-all lint bench synth package up down clean
 help: ## the commands

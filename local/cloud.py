@@ -18,7 +18,9 @@ from local.processes import free_port
 
 def environment(home: Home, port: int) -> dict[str, str]:
     """The embedded AWS's settings; credentials and endpoints of the user's own are left out on purpose."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    # Without bytecode on disk every Lambda worker and every Spark driver would compile all that it imports.
+    left_out = ("AWS_", "PYTHONDONTWRITEBYTECODE")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     return inherited | {
         "AUTH": "true",
         "AWS_ACCESS_KEY_ID": ACCOUNT,

@@ -6,10 +6,12 @@ deployment never replaces a file that a running job reads, and nothing is built 
 
 from __future__ import annotations
 
+import compileall
 import gzip
 import hashlib
 import io
 import json
+import py_compile
 import shutil
 import subprocess
 import sys
@@ -110,9 +112,10 @@ def _install(requirements: bytes, architecture: str) -> Path:
     result = subprocess.run(command, cwd=ROOT, input=requirements, capture_output=True)
     if result.returncode:
         raise OpsError(f"packages for {architecture} could not be installed: {result.stderr.decode().strip()}")
-    for compiled in partial.rglob("__pycache__"):
-        shutil.rmtree(compiled)
     shutil.rmtree(partial / "bin", ignore_errors=True)  # console scripts name this machine's interpreter
+    # Bytecode that is never checked against its source: a cold start then compiles nothing.
+    hashed = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    compileall.compile_dir(partial, quiet=2, workers=0, stripdir=str(partial), invalidation_mode=hashed)
     return partial.rename(target)
 
 

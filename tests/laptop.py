@@ -1,0 +1,176 @@
+"""What the tests of whole days do to the laptop cloud: put files, run days, redrive, and read tables back."""
+
+import contextlib
+import datetime
+import json
+import os
+import signal
+import threading
+import time
+
+import duckdb
+import pyarrow as pa
+
+from local.standins import tpch, vendor
+from ops import laptop as cloud
+from ops import lake, run
+from ops.package import ROOT
+from ops.platform import platform
+
+HEADER = vendor.history()[0]
+COLUMNS = HEADER.rstrip(",").split(",")
+# What a table says about the business; the rest tells which run wrote a row, and when.
+BUSINESS = {
+    "silver/fx_rates": ["rate_date", "currency", "rate"],
+    "silver/orders": ["order_id", "customer_id", "order_status", "order_date", "currency", "amount", "order_priority"],
+    "gold/fct_daily_revenue": ["revenue_date", "currency", "orders", "revenue", "rate", "rate_date", "revenue_eur"],
+}
+
+
+def fx_row(day, **rates):
+    """The ECB's row of `day`, with some rates put in its place."""
+    line = next(line for line in vendor.history() if line.startswith(day.isoformat()))
+    values = dict(zip(COLUMNS, line.split(","), strict=False)) | {name: str(rate) for name, rate in rates.items()}
+    return ",".join(values[name] for name in COLUMNS) + ","
+
+
+def fx_file(day, **rates):
+    """A vendor's file of one day that keeps the layout."""
+    return f"{HEADER}\n{fx_row(day, **rates)}\n"
+
+
+def fx_key(day):
+    return f"{vendor.PREFIX}eurofxref-{day.isoformat()}.csv"
+
+
+class Laptop:
+    def __init__(self):
+        self.platform = platform("local")
+        self.access = self.platform.access
+
+    @classmethod
+    @contextlib.contextmanager
+    def up(cls):
+        cloud.up(lambda _: None)
+        try:
+            yield cls()
+        finally:
+            cloud.down()
+
+    def put(self, key, body):
+        content = body if isinstance(body, bytes) else body.encode()
+        self.access.s3.put_object(Bucket=self.platform.lake_bucket, Key=key, Body=content)
+
+    def start(self, day):
+        return run.start(self.platform, day)
+
+    def finish(self, execution_arn, timeout_seconds=240):
+        deadline = time.monotonic() + timeout_seconds
+        while time.monotonic() < deadline:
+            if self.access.states.describe_execution(executionArn=execution_arn)["status"] != "RUNNING":
+                return run.progress(self.platform, execution_arn)
+            time.sleep(0.2)
+        raise AssertionError(f"still running after {timeout_seconds} s: {run.progress(self.platform, execution_arn)}")
+
+    def run(self, day):
+        return self.finish(self.start(day))
+
+    def redrive(self, ended):
+        run.redrive(self.platform, ended.execution_arn)
+        return self.finish(ended.execution_arn)
+
+    def version(self, path):
+        return lake.table(self.platform, path).version()
+
+    def rows(self, path, columns=None):
+        return lake.table(self.platform, path).to_pyarrow_table(columns=columns)
+
+    def business(self, path):
+        """The business columns of a table as sorted tuples."""
+        table = self.rows(path, BUSINESS[path])
+        return sorted(tuple(row.values()) for row in table.to_pylist())
+
+    def receipt(self, key):
+        return json.loads(self.access.s3.get_object(Bucket=self.platform.lake_bucket, Key=key)["Body"].read())
+
+    def kill_when(self, step, pids, times=1):
+        """Kill, as soon as a job of `step` runs, the processes that `pids()` names; returns the killer's thread."""
+        killed = []
+
+        def watch():
+            deadline = time.monotonic() + 120
+            seen = set()
+            while len(killed) < times and time.monotonic() < deadline:
+                pages = self.access.emr.list_job_runs(applicationId=self.platform.application_id, states=["RUNNING"])
+                for job in pages["jobRuns"]:
+                    if job["name"].split(":")[1] == step and job["id"] not in seen:
+                        time.sleep(0.3)
+                        for pid in pids():
+                            os.kill(pid, signal.SIGKILL)
+                        seen.add(job["id"])
+                        killed.append(job["id"])
+                time.sleep(0.05)
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        return thread, killed
+
+
+def expected(until):
+    """Silver and gold as DuckDB computes them from the raw sources, TPC-H and the ECB's file, up to `until`."""
+    connection = duckdb.connect()
+    orders = tpch.ORDERS_SQL.format(folder=tpch.generate(ROOT / "build" / "tpch"))
+    connection.execute(f"CREATE TABLE orders AS FROM ({orders}) WHERE order_date <= DATE '{until}'")
+    lines = [line.rstrip(",").split(",") for line in vendor.history()[1:] if line[:10] <= until.isoformat()]
+    long = [
+        (line[0], currency, rate)
+        for line in lines
+        for currency, rate in zip(COLUMNS[1:], line[1:], strict=True)
+        if rate not in ("N/A", "")
+    ]
+    names = ("rate_date", "currency", "rate")
+    connection.register("raw_rates", pa.table(dict(zip(names, map(list, zip(*long, strict=True)), strict=True))))
+    connection.execute(
+        "CREATE TABLE rates AS SELECT CAST(rate_date AS DATE) AS rate_date, currency, "
+        "CAST(rate AS DECIMAL(18, 8)) AS rate FROM raw_rates"
+    )
+    connection.execute(
+        """
+        CREATE TABLE revenue AS
+        SELECT order_date AS revenue_date, orders.currency, COUNT(*) AS orders,
+               CAST(SUM(total_price) AS DECIMAL(18, 2)) AS revenue
+        FROM orders GROUP BY ALL
+        """
+    )
+    gold = connection.sql(
+        """
+        SELECT revenue_date, r.currency, orders, revenue,
+               CASE WHEN r.currency = 'EUR' THEN 1 ELSE rate END AS rate,
+               CASE WHEN r.currency = 'EUR' THEN revenue_date ELSE rate_date END AS rate_date,
+               CAST(revenue AS DOUBLE) / CASE WHEN r.currency = 'EUR' THEN 1 ELSE CAST(rate AS DOUBLE) END AS eur
+        FROM revenue r ASOF LEFT JOIN rates ON r.currency = rates.currency AND r.revenue_date >= rates.rate_date
+        ORDER BY ALL
+        """
+    ).fetchall()
+    return {
+        "silver/fx_rates": connection.sql("FROM rates ORDER BY ALL").fetchall(),
+        "silver/orders": connection.sql(
+            "SELECT order_id, customer_id, order_status, order_date, currency, total_price, order_priority "
+            "FROM orders ORDER BY ALL"
+        ).fetchall(),
+        "gold/fct_daily_revenue": gold,
+    }
+
+
+def assert_equals_sources(cloud_, until):
+    """Every silver and gold table of the lake equals DuckDB's computation over the raw sources, to the cent."""
+    wanted = expected(until)
+    assert cloud_.business("silver/fx_rates") == wanted["silver/fx_rates"]
+    assert cloud_.business("silver/orders") == wanted["silver/orders"]
+    got = cloud_.business("gold/fct_daily_revenue")
+    assert [row[:6] for row in got] == [row[:6] for row in wanted["gold/fct_daily_revenue"]]
+    worst = max(abs(float(a[6]) - b[6]) for a, b in zip(got, wanted["gold/fct_daily_revenue"], strict=True))
+    assert worst <= 0.0051  # half a cent: a double cannot say which way an exact half rounds
+
+
+DAY = datetime.timedelta(days=1)
