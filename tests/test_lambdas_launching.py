@@ -342,6 +342,39 @@ def test_request_that_a_job_may_have_read_never_changes(first_calls: list[str], 
     assert record.input_digest == request["input_digest"]
 
 
+def test_intent_of_an_older_round_is_given_up_when_it_has_no_job_run(
+    first_calls: list[str], w: World, run: Run
+) -> None:
+    crash_around_start(w, run, first_calls, after=False)
+    assert w.launcher().ensure(w.ask(run, round=1, redrive_count=1)) == "START"
+    assert [each["name"][-13:] for each in w.emr.runs.values()] == [":fx_rates:1:2"]
+
+
+def test_job_run_of_an_older_round_is_waited_for(first_calls: list[str], w: World, run: Run) -> None:
+    crash_around_start(w, run, first_calls, after=True)
+    with pytest.raises(LeaseHeldError, match="waits for its end"):
+        w.launcher().ensure(w.ask(run, round=1, redrive_count=1))
+    w.end("00job001")
+    assert w.launcher().ensure(w.ask(run, round=1, redrive_count=1, retry_count=1)) == "START"
+    assert w.sfn.answers == []
+
+
+def test_receipt_that_is_gone_is_written_by_a_new_attempt(w: World, run: Run) -> None:
+    w.launcher().ensure(w.ask(run))
+    w.end("00job001")
+    w.finish("00job001")
+    del w.s3.objects[w.request_of("00job001")["receipt_key"]]
+    assert w.launcher().ensure(w.ask(run, retry_count=1)) == "START"
+    assert len(w.emr.runs) == 2
+
+
+def test_job_run_that_emr_no_longer_knows_counts_as_failed(w: World, run: Run) -> None:
+    w.launcher().ensure(w.ask(run))
+    w.emr.runs.clear()
+    assert w.launcher().ensure(w.ask(run, retry_count=1)) == "SETTLE"
+    assert [word for _, word, _ in w.sfn.answers] == ["SparkJobFailedError"]
+
+
 def test_ask_left_over_from_before_a_redrive_changes_nothing(w: World, run: Run) -> None:
     stale = w.ask(run)
     w.launcher().ensure(w.ask(run, redrive_count=1))
