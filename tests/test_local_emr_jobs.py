@@ -138,7 +138,9 @@ class Cloud:
 
     def children(self, *words: str) -> list[int]:
         """Processes of this cloud, by their command lines."""
-        found = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+        found = subprocess.run(
+            ["ps", "-eww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+        ).stdout
         rows = [line.split(None, 2) for line in found.splitlines()]
         mine: set[int] = set()
         found_more = {self.process.pid}

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from local.emr.parameters import SparkSubmit, SubmitParametersError, read_spark_submit
 
 
-def read(parameters: str, *defaults: dict[str, object]) -> SparkSubmit:
+def read(parameters: str, *defaults: dict[str, Any]) -> SparkSubmit:
     job_driver = {
         "sparkSubmit": {
             "entryPoint": "s3://code/main.py",
