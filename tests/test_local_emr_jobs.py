@@ -7,181 +7,26 @@ import io
 import json
 import os
 import signal
-import subprocess
-import sys
 import tarfile
-import time
 import zipfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError
+from emr_cloud import ACCOUNT, REGION, ROOT, Cloud, allow, running_cloud, trust, until
 
-from local.emr import jars
-from local.processes import free_port
+from local.emr.submit import run_with_spark_submit
 
-ROOT = Path(__file__).parent.parent
-ACCOUNT = "000000000000"
-REGION = "eu-west-1"
-ENDED = ("SUCCESS", "FAILED", "CANCELLED")
-PATIENCE_SECONDS = 240
 SESSION = "from pyspark.sql import SparkSession, functions as F\nspark = SparkSession.builder.getOrCreate()\n"
 ENDLESS = SESSION + "spark.range(0, 10**13, 1, 2).selectExpr('sum(hash(id))').collect()\n"
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"{what} did not happen in {seconds} s")
-
-
-def trust(service: str) -> str:
-    statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-
-
-def allow(*statements: tuple[list[str], list[str]]) -> str:
-    allowed = [{"Effect": "Allow", "Action": actions, "Resource": resources} for actions, resources in statements]
-    return json.dumps({"Version": "2012-10-17", "Statement": allowed})
-
-
-@dataclass
-class Cloud:
-    process: subprocess.Popen[bytes]
-    endpoint_url: str
-    state: Path
-    application: str = ""
-    roles: dict[str, str] = field(default_factory=dict)
-    queue_url: str = ""
-    number: int = 0
-
-    def client(self, service: str, access_key: str = ACCOUNT, secret: str = ACCOUNT) -> Any:
-        make: Any = boto3.client
-        return make(
-            service,
-            endpoint_url=self.endpoint_url,
-            region_name=REGION,
-            aws_access_key_id=access_key,
-            aws_secret_access_key=secret,
-            config=Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}),
-        )
-
-    def set_up(self) -> None:
-        s3, iam = self.client("s3"), self.client("iam")
-        for bucket in ("lake", "code"):
-            s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
-        for layer in ("bronze", "gold"):
-            made = iam.create_role(RoleName=layer, AssumeRolePolicyDocument=trust("emr-serverless.amazonaws.com"))
-            policy = allow(
-                (["s3:ListBucket"], ["arn:aws:s3:::lake"]),
-                (["s3:*"], [f"arn:aws:s3:::lake/{layer}/*", "arn:aws:s3:::lake/logs/*"]),
-                (["s3:GetObject"], ["arn:aws:s3:::code/*"]),
-            )
-            iam.put_role_policy(RoleName=layer, PolicyName="s3", PolicyDocument=policy)
-            self.roles[layer] = made["Role"]["Arn"]
-        sqs, events = self.client("sqs"), self.client("events")
-        self.queue_url = sqs.create_queue(QueueName="states")["QueueUrl"]
-        arn = sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        pattern = {"source": ["aws.emr-serverless"], "detail-type": ["EMR Serverless Job Run State Change"]}
-        events.put_rule(Name="states", EventPattern=json.dumps(pattern))
-        events.put_targets(Rule="states", Targets=[{"Id": "queue", "Arn": arn}])
-        self.application = self.client("emr-serverless").create_application(
-            name="assay-test", releaseLabel="emr-spark-8.1.0", type="SPARK"
-        )["applicationId"]
-
-    def submit(self, code: str, *, role: str = "bronze", parameters: str = "", **more: Any) -> str:
-        self.number += 1
-        key = f"jobs/{self.number}/main.py"
-        self.client("s3").put_object(Bucket="code", Key=key, Body=code.encode())
-        spark: dict[str, Any] = {"entryPoint": f"s3://code/{key}"}
-        if parameters:
-            spark["sparkSubmitParameters"] = parameters
-        started = self.client("emr-serverless").start_job_run(
-            applicationId=self.application,
-            executionRoleArn=self.roles.get(role, role),
-            jobDriver={"sparkSubmit": spark},
-            **more,
-        )
-        return str(started["jobRunId"])
-
-    def job_run(self, job_run_id: str) -> dict[str, Any]:
-        answer = self.client("emr-serverless").get_job_run(applicationId=self.application, jobRunId=job_run_id)
-        described: dict[str, Any] = answer["jobRun"]
-        return described
-
-    def wait(self, job_run_id: str, *states: str) -> dict[str, Any]:
-        def reached() -> dict[str, Any] | None:
-            job_run = self.job_run(job_run_id)
-            return job_run if job_run["state"] in (states or ENDED) else None
-
-        job_run: dict[str, Any] = until(reached, f"{states or ENDED} of {job_run_id}")
-        return job_run
-
-    def run(self, code: str, **more: Any) -> Any:
-        """Run a job that succeeds; what it printed as JSON in its last line."""
-        job_run_id = self.submit(code, **more)
-        ended = self.wait(job_run_id)
-        assert ended["state"] == "SUCCESS", (ended["stateDetails"], self.log(job_run_id, "stderr"))
-        printed = self.log(job_run_id, "stdout").splitlines()
-        return json.loads(printed[-1]) if printed else None
-
-    def log(self, job_run_id: str, name: str) -> str:
-        return (self.state / "emr" / "jobs" / job_run_id / name).read_text(encoding="utf-8")
-
-    def children(self, *words: str) -> list[int]:
-        """Processes of this cloud, by their command lines."""
-        found = subprocess.run(
-            ["ps", "-eww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
-        ).stdout
-        rows = [line.split(None, 2) for line in found.splitlines()]
-        mine: set[int] = set()
-        found_more = {self.process.pid}
-        while found_more:  # process numbers wrap around: a child may come before its parent
-            mine |= found_more
-            found_more = {int(pid) for pid, parent, _ in rows if int(parent) in mine} - mine
-        return [int(pid) for pid, _, line in rows if int(pid) in mine and all(word in line for word in words)]
-
-    def spark_running(self) -> None:
-        """Wait until Spark computes for the driver that has just started."""
-        until(lambda: len(self.drivers_in_a_job()) == 1, "a driver in its job")
-        time.sleep(1)
-
-    def drivers_in_a_job(self) -> list[int]:
-        return [pid for pid in self.children("attach.py") if Path(f"/proc/{pid}/cwd").resolve().name == "work"]
-
-
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    state = tmp_path_factory.mktemp("cloud")
-    port = free_port()
-    jars.resolve(ROOT / "build" / "jars")
-    command = [sys.executable, "-m", "local.emr", "--port", str(port), "--state", str(state)]
-    with (state / "cloud.log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
-    cloud = Cloud(process=process, endpoint_url=f"http://127.0.0.1:{port}", state=state)
-
-    def serves() -> bool:
-        try:
-            cloud.client("sts").get_caller_identity()
-        except EndpointConnectionError:
-            return False
-        return True
-
-    try:
-        until(serves, "the embedded AWS")
-        cloud.set_up()
+    with running_cloud(tmp_path_factory.mktemp("cloud")) as cloud:
         yield cloud
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
 
 
 def test_states_reach_a_queue_by_rule_in_their_order(cloud: Cloud) -> None:
@@ -291,31 +136,72 @@ def test_nothing_of_a_job_is_left_for_the_next(cloud: Cloud) -> None:
     }
 
 
-def test_code_and_dependencies_come_from_the_archives(cloud: Cloud) -> None:
-    s3 = cloud.client("s3")
-    code = io.BytesIO()
+SHIPPED = (
+    "--py-files s3://code/code.zip --archives s3://code/deps.tar.gz#deps "
+    "--conf spark.emr-serverless.driverEnv.PYTHONPATH=./deps --conf spark.executorEnv.PYTHONPATH=./deps "
+    "--conf spark.assay.stage=local --conf spark.executor.memory=1g"
+)
+READS_WHAT_IT_SHIPS = SESSION + (
+    "import importlib.util, json, os, shipped_code, shipped_deps\n"
+    "names = F.udf(lambda _: __import__('shipped_code').NAME + ' ' + __import__('shipped_deps').NAME)\n"
+    "spark.range(3).write.format('delta').mode('overwrite').save('s3://lake/bronze/shipped')\n"
+    "print(json.dumps({'driver': [shipped_code.NAME, shipped_deps.NAME],\n"
+    "  'unpacked': sorted(set(os.listdir('deps')) - {'__pycache__'}),\n"
+    "  'worker': spark.range(1).select(names('id')).first()[0],\n"
+    "  'rows': spark.read.format('delta').load('s3://lake/bronze/shipped').count(),\n"
+    "  'conf': spark.sparkContext.getConf().get('spark.assay.stage'),\n"
+    "  'rich': importlib.util.find_spec('rich') is not None}))\n"
+)
+
+
+@pytest.fixture(scope="module")
+def shipped(cloud: Cloud) -> None:
+    code, deps = io.BytesIO(), io.BytesIO()
     with zipfile.ZipFile(code, "w") as zipped:
         zipped.writestr("shipped_code/__init__.py", "NAME = 'code'")
-    deps = io.BytesIO()
     with tarfile.open(fileobj=deps, mode="w:gz") as packed:
         member = tarfile.TarInfo("shipped_deps.py")
         member.size = len(b"NAME = 'deps'")
         packed.addfile(member, io.BytesIO(b"NAME = 'deps'"))
-    s3.put_object(Bucket="code", Key="code.zip", Body=code.getvalue())
-    s3.put_object(Bucket="code", Key="deps.tar.gz", Body=deps.getvalue())
-    seen = cloud.run(
-        SESSION + "import json, os, sys, shipped_code, shipped_deps\n"
-        "names = F.udf(lambda _: __import__('shipped_code').NAME + ' ' + __import__('shipped_deps').NAME)\n"
-        "print(json.dumps({'driver': [shipped_code.NAME, shipped_deps.NAME, os.listdir('deps')],\n"
-        "  'worker': spark.range(1).select(names('id')).first()[0], 'argv': sys.argv[1:],\n"
-        "  'conf': spark.sparkContext.getConf().get('spark.assay.stage')}))\n",
-        parameters="--py-files s3://code/code.zip --archives s3://code/deps.tar.gz#deps "
-        "--conf spark.emr-serverless.driverEnv.PYTHONPATH=./deps --conf spark.executorEnv.PYTHONPATH=./deps "
-        "--conf spark.assay.stage=local --conf spark.executor.memory=4g",
+    cloud.client("s3").put_object(Bucket="code", Key="code.zip", Body=code.getvalue())
+    cloud.client("s3").put_object(Bucket="code", Key="deps.tar.gz", Body=deps.getvalue())
+
+
+EXPECTED = {
+    "driver": ["code", "deps"],
+    "unpacked": ["shipped_deps.py"],
+    "worker": "code deps",
+    "rows": 3,
+    "conf": "local",
+}
+
+
+@pytest.mark.usefixtures("shipped")
+def test_code_and_dependencies_come_from_the_archives(cloud: Cloud) -> None:
+    seen = cloud.run(READS_WHAT_IT_SHIPS, parameters=SHIPPED)
+    assert {name: seen[name] for name in EXPECTED} == EXPECTED
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("shipped")
+def test_real_spark_submit_runs_the_same_parameters_with_nothing_else_at_hand(cloud: Cloud, tmp_path: Path) -> None:
+    cloud.client("s3").put_object(Bucket="code", Key="submitted/main.py", Body=READS_WHAT_IT_SHIPS.encode())
+    session = cloud.client("sts").assume_role(RoleArn=cloud.roles["bronze"], RoleSessionName="submit")["Credentials"]
+    spark: dict[str, Any] = {"entryPoint": "s3://code/submitted/main.py", "sparkSubmitParameters": SHIPPED}
+    done = run_with_spark_submit(
+        {"jobDriver": {"sparkSubmit": spark}},
+        credentials={
+            "aws_access_key_id": session["AccessKeyId"],
+            "aws_secret_access_key": session["SecretAccessKey"],
+            "aws_session_token": session["SessionToken"],
+        },
+        endpoint_url=cloud.endpoint_url,
+        region=REGION,
+        jars=ROOT / "build" / "jars",
+        folder=tmp_path,
     )
-    driver = ["code", "deps", [name for name in seen["driver"][2] if name != "__pycache__"]]
-    assert [*seen["driver"][:2], driver[2]] == ["code", "deps", ["shipped_deps.py"]]
-    assert (seen["worker"], seen["argv"], seen["conf"]) == ("code deps", [], "local")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(done.stdout.splitlines()[-1]) == {**EXPECTED, "rich": False}
 
 
 def test_a_failed_job_says_why_and_leaves_its_log_in_s3(cloud: Cloud) -> None:

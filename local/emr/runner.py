@@ -132,7 +132,7 @@ class Runner:
         try:
             if not self._service.advance(job_run, "RUNNING"):
                 return None
-            ended = self._spark.run(job)
+            ended = self._spark.run(job, cancelled=lambda: job_run.cancelled_because is not None)
         finally:
             timeout.cancel()
             self._running = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,14 +107,17 @@ class WarmSpark:
         if driver is not None:
             driver.signal(number)
 
-    def run(self, job: Mapping[str, Any]) -> Ended:
+    def run(self, job: Mapping[str, Any], *, cancelled: Callable[[], bool]) -> Ended:
         """Run a driver to its end and leave the JVM clean. Called by one thread only.
 
         Args:
             job: what `attach.py` reads, without the gateway.
+            cancelled: asked once the driver can be killed, for a cancellation that came before.
         """
         jvm = self.wait_until_ready()
         self._driver = self._spare.start({**job, "gateway_port": jvm.port, "gateway_secret": jvm.secret})
+        if cancelled():
+            self.kill_driver(signal.SIGKILL)
         self._spare.prepare()
         exit_code = self._driver.wait()
         self._driver = None
