@@ -7,15 +7,20 @@ import json
 import platform as host
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import yaml
 from botocore.exceptions import WaiterError
 
 from local.standins import snowflake
 from ops import package
 from ops.errors import OpsError
 from ops.platform import Access, outputs
+
+if TYPE_CHECKING:
+    from types_boto3_s3.type_defs import ListObjectsV2OutputTypeDef
 
 ROOT = package.ROOT
 SYNTH = ROOT / "build" / "synth"
@@ -83,8 +88,7 @@ def deploy(access: Access, folder: Path, snowflake_port: int, say: Callable[[str
     _create(access, LAKE, TemplateBody=(folder / f"{LAKE}.template.json").read_text())
     lake = outputs(access, LAKE)
     say("archives")
-    for key, path in package.files(host_architecture()).items():
-        access.s3.upload_file(str(path), lake["CodeBucketName"], key)
+    ship(access, "local", host_architecture())
     secret = json.dumps(snowflake.secret(snowflake_port))
     access.secrets.put_secret_value(SecretId=lake["SnowflakeSecretArn"], SecretString=secret)
     say("stack of the pipeline")
@@ -93,6 +97,38 @@ def deploy(access: Access, folder: Path, snowflake_port: int, say: Callable[[str
     access.s3.upload_file(str(folder / template), lake["CodeBucketName"], f"templates/{template}")
     url = f"{access.endpoint_url}/{lake['CodeBucketName']}/templates/{template}"
     _create(access, PIPELINE, TemplateURL=url)
+
+
+def ship(access: Access, stage: str, architecture: str) -> list[str]:
+    """Upload a stage's archives into its code bucket, and return their keys; what lies there already stays.
+
+    Raises:
+        OpsError: the archives are not built, or the stage's lake stack is not deployed.
+    """
+    bucket = outputs(access, f"assay-{stage}-lake")["CodeBucketName"]
+    there = {item["Key"] for page in _pages(access, bucket) for item in page.get("Contents", [])}
+    archives = package.files(architecture)
+    for key, path in archives.items():
+        if key not in there:
+            access.s3.upload_file(str(path), bucket, key)
+    return list(archives)
+
+
+def _pages(access: Access, bucket: str) -> Iterable[ListObjectsV2OutputTypeDef]:
+    return access.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+
+
+def architecture_of(stage: str) -> str:
+    """The architecture that `config/<stage>.yaml` names.
+
+    Raises:
+        OpsError: there is no such stage.
+    """
+    path = ROOT / "config" / f"{stage}.yaml"
+    if not path.is_file():
+        raise OpsError(f"stage {stage!r}: there is no {path.relative_to(ROOT)}")
+    named = str(yaml.safe_load(path.read_text())["architecture"])
+    return host_architecture() if named == "host" else named
 
 
 def _create(access: Access, stack: str, **template: str) -> None:

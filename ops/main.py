@@ -14,9 +14,9 @@ from rich.live import Live
 
 from local.home import Home
 from ops import demo as demonstration
-from ops import laptop, run, show
+from ops import deploy, laptop, run, show
 from ops.errors import OpsError
-from ops.platform import platform
+from ops.platform import Access, platform
 
 app = typer.Typer(
     help="Assay: a lakehouse pipeline that a redrive can bring back.",
@@ -115,6 +115,14 @@ def redrive(execution: Execution, as_json: AsJson = False, stage: Stage = "local
         show.CONSOLE.print(f"redriving from {', '.join(before.plan) or 'the failed state'}")
     run.redrive(target, execution_arn)
     follow(stage, execution_arn, as_json)
+
+
+@app.command()
+def ship(stage: Stage = "dev") -> None:
+    """Upload the archives that `make package` built into a stage's code bucket."""
+    access = Access.laptop() if stage == "local" else Access()
+    for key in deploy.ship(access, stage, deploy.architecture_of(stage)):
+        show.CONSOLE.print(key)
 
 
 @app.command()

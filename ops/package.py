@@ -71,8 +71,15 @@ def build(architecture: str) -> Artifacts:
 
 
 def files(architecture: str) -> dict[str, Path]:
-    """The built archives of `architecture`: key in the code bucket to file."""
-    manifest = json.loads((ARTIFACTS / f"{architecture}.json").read_text())
+    """The built archives of `architecture`: key in the code bucket to file.
+
+    Raises:
+        OpsError: they are not built.
+    """
+    path = ARTIFACTS / f"{architecture}.json"
+    if not path.exists():
+        raise OpsError(f"the archives for {architecture} are not built: run `make package`")
+    manifest = json.loads(path.read_text())
     return {key: ARTIFACTS / architecture / key for name, key in manifest.items() if name.endswith("_key")}
 
 
