@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
@@ -23,8 +24,9 @@ from pyspark.sql import functions as sf
 
 from contracts.contract import Contract, Expectation
 from contracts.errors import UnsupportedKeywordError
-from spark_jobs.row_rules import RowRule
+from spark_jobs.row_rules import RowRules
 
+_BROKEN_RULE = "_broken_rule"
 Result = Mapping[str, Any]
 Kwargs = Mapping[str, Any]
 Values = Mapping[str, Any]
@@ -76,7 +78,7 @@ class Batch:
 
     contract: Contract
     rows: DataFrame
-    rules: tuple[RowRule, ...] = ()
+    rules: RowRules | None = None
 
 
 def evaluate(batches: Sequence[Batch], run: Mapping[str, Any]) -> tuple[Result, ...]:
@@ -92,12 +94,9 @@ def evaluate(batches: Sequence[Batch], run: Mapping[str, Any]) -> tuple[Result, 
     frames = [frame for frame in measured if frame is not None]
     if not frames:
         return ()
-    union = frames[0]
-    for frame in frames[1:]:
-        union = union.unionAll(frame)
     values: dict[str, dict[str, Any]] = {}
-    for batch, text in union.collect():
-        values.setdefault(batch, {}).update(json.loads(text))
+    for name, text in reduce(DataFrame.unionAll, frames).collect():
+        values.setdefault(name, {}).update(json.loads(text))
     return tuple(
         result for index, batch in enumerate(batches) for result in _judge(batch, values.get(str(index), {}), run)
     )
@@ -115,8 +114,12 @@ def _measure(name: str, batch: Batch, run: Mapping[str, Any]) -> DataFrame | Non
     """The batch's values as (name, JSON) rows: one of plain aggregates, one of each uniqueness."""
     aggregates: list[Column] = []
     frames: list[DataFrame] = []
-    for index, rule in enumerate(batch.rules):
-        aggregates.append(_count(rule.broken).alias(f"rule{index}"))
+    rows = batch.rows
+    if batch.rules is not None:
+        rows = rows.withColumn(_BROKEN_RULE, batch.rules.first_broken)
+        aggregates += [
+            _count(sf.col(_BROKEN_RULE) == index).alias(f"rule{index}") for index in range(len(batch.rules.rules))
+        ]
     for index, expectation in enumerate(batch.contract.expectations):
         kind, kwargs = _registered(batch.contract, expectation), _resolve(expectation.kwargs, run)
         if isinstance(kind, _Map):
@@ -128,20 +131,15 @@ def _measure(name: str, batch: Batch, run: Mapping[str, Any]) -> DataFrame | Non
         else:
             frames.append(_repeats(batch.rows.where(_condition(kwargs)), kind.columns(kwargs), index))
     if aggregates:
-        frames.insert(0, batch.rows.agg(*aggregates))
-    rows = [frame.select(sf.lit(name), sf.to_json(sf.struct("*"), {"ignoreNullFields": "false"})) for frame in frames]
-    if not rows:
-        return None
-    union = rows[0]
-    for each in rows[1:]:
-        union = union.unionAll(each)
-    return union
+        frames.insert(0, rows.agg(*aggregates))
+    values = [frame.select(sf.lit(name), sf.to_json(sf.struct("*"), {"ignoreNullFields": "false"})) for frame in frames]
+    return reduce(DataFrame.unionAll, values) if values else None
 
 
 def _judge(batch: Batch, values: Values, run: Mapping[str, Any]) -> list[Result]:
     contract = batch.contract
     results = []
-    for index, rule in enumerate(batch.rules):
+    for index, rule in enumerate(batch.rules.rules if batch.rules else ()):
         broken = values[f"rule{index}"]
         results.append(
             _result(contract, f"row_rule_{rule.rule}", rule.column, "error", broken, rule.expected, success=broken == 0)

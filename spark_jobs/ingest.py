@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as sf
@@ -19,10 +20,11 @@ from contracts.text import EVERY_COLUMN
 from spark_jobs.delta_log import Commit
 from spark_jobs.job import Job
 from spark_jobs.receipts import Lineage, Outcome, TableReceipt
-from spark_jobs.row_rules import BROKEN_RULE, LAYOUT_COLUMN, RowRule, row_rules, with_broken_rule
+from spark_jobs.row_rules import LAYOUT_COLUMN, RowRule, row_rules
 from spark_jobs.sources.files import find_line, read_files
 from spark_jobs.sources.snowflake import read_relation
 
+BROKEN_RULE = "_broken_rule"
 _RUN_STATISTICS = ("_run_id", "_attempt", "_source")
 
 
@@ -41,19 +43,22 @@ def ingest(job: Job) -> Outcome:
     rows = _read(job, contract)
     if rows is None:
         return _nothing_new(job, contract)
-    rules = row_rules(contract)
-    judged = with_broken_rule(rows, rules)
-    quarantined = 0
+    compiled = row_rules(contract)
+    rules = compiled.rules
+    judged = rows.withColumn(BROKEN_RULE, compiled.first_broken)
+    attempt, quarantined = sf.lit(job.request.attempt), 0
+    accepted = judged
     if contract.tolerance > 0:
         quarantined = _quarantine_broken(job, contract, judged, rules)
         accepted = judged.where(sf.col(BROKEN_RULE).isNull())
     else:
         # judged and written in one pass: a broken row fails the write before its commit
-        accepted = judged.where(sf.when(sf.col(BROKEN_RULE).isNull(), sf.lit(True)).otherwise(_stop()))
-    bronze = accepted.select(*(field.name for field in contract.fields), *_run_columns(job, contract))
+        stop = sf.raise_error(sf.lit("a row breaks its contract")).cast("int")
+        attempt = sf.when(sf.col(BROKEN_RULE).isNull(), attempt).otherwise(stop)
+    bronze = accepted.select(*(field.name for field in contract.fields), *_run_columns(job, contract, attempt))
     try:
         commit = job.lake.append(bronze, contract.table, note={"quarantined": quarantined}, statistics=_RUN_STATISTICS)
-    except PySparkException:
+    except (PySparkException, Py4JJavaError):
         _quarantine_broken(job, contract, judged, rules)  # raises, if broken rows were the reason
         raise
     job.log.write("committed", table=contract.table, version=commit.version, rows=_rows_of(commit))
@@ -77,20 +82,16 @@ def _read(job: Job, contract: Contract) -> DataFrame | None:
     raise InvalidRequestError(f"{contract.source_name}: no reader for a source of kind {kind}")
 
 
-def _run_columns(job: Job, contract: Contract) -> list[Column]:
+def _run_columns(job: Job, contract: Contract, attempt: Column) -> list[Column]:
     request = job.request
     return [
         sf.lit(request.run_id).alias("_run_id"),
-        sf.lit(request.attempt).alias("_attempt"),
+        attempt.alias("_attempt"),
         sf.lit(contract.source_name).alias("_source"),
         sf.lit(job.started_at).alias("_ingested_at"),
         sf.col("_file"),
         sf.col("_received_at"),
     ]
-
-
-def _stop() -> Column:
-    return sf.raise_error(sf.lit("a row breaks its contract")).cast("boolean")
 
 
 def _quarantine_broken(job: Job, contract: Contract, judged: DataFrame, rules: Sequence[RowRule]) -> int:
@@ -138,7 +139,7 @@ def _append_to_quarantine(
         "_about.rule",
         "_about.reason",
         _raw_row(contract).alias("row"),
-        *_run_columns(job, contract),
+        *_run_columns(job, contract, sf.lit(job.request.attempt)),
     )
     job.lake.append(rows, table, note={})
 

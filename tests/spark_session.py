@@ -1,0 +1,41 @@
+"""One local Spark with Delta for all tests that need one; it lives as long as the test process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+JARS = Path(__file__).parents[1] / "build" / "jars"
+
+
+@pytest.fixture(scope="session")
+def spark() -> SparkSession:
+    """A session with the settings that a job run relies on, and as few threads as a laptop has cores."""
+    if not any(JARS.glob("delta-spark*.jar")):
+        pytest.fail(f"Spark's jars are not in {JARS}: run `make setup`")
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    builder = SparkSession.builder.master("local[2]").appName("assay tests")
+    for name, value in {
+        "spark.driver.extraClassPath": f"{JARS}/*",
+        "spark.driver.memory": "2g",
+        # short jobs never earn back what the second compiler costs
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseParallelGC",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.databricks.delta.snapshotPartitions": "1",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.ansi.enabled": "true",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+    }.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return session
