@@ -8,6 +8,7 @@ from pyspark.sql import functions as sf
 from contracts.contract import Contract
 from contracts.errors import ReceiptMissingError
 from spark_jobs.job import INGEST, Job
+from spark_jobs.row_rules import stored_schema
 
 
 def run_rows(job: Job, contract: Contract) -> DataFrame:
@@ -22,9 +23,10 @@ def run_rows(job: Job, contract: Contract) -> DataFrame:
     written = receipt.table(contract.table)
     if written.version_after is None or receipt.rows_attempt is None:
         raise ReceiptMissingError(f"{contract.table}: no such table; {source} has never brought a row")
-    if written.rows:
-        job.lake.require_commit(contract.table, written.version_after, job.request.run_id)
-    return job.lake.read(contract.table, written.version_after).where(
+    if not written.rows:
+        return job.lake.spark.createDataFrame([], stored_schema(contract))
+    rows = job.lake.read_commit_rows(contract, job.lake.commit_of_run(contract.table, written.version_after))
+    return rows.where(
         (sf.col("_run_id") == job.request.run_id)
         & (sf.col("_attempt") == receipt.rows_attempt)
         & (sf.col("_source") == source)

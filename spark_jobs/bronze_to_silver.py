@@ -14,10 +14,10 @@ from pyspark.sql import functions as sf
 from contracts import contract as contracts
 from contracts.contract import Contract
 from spark_jobs.bronze import run_rows
+from spark_jobs.days import single_days
 from spark_jobs.job import Job
-from spark_jobs.lake import distinct_dates, on_dates
+from spark_jobs.lake import distinct_dates
 from spark_jobs.receipts import Lineage, Outcome, TableReceipt
-from spark_jobs.row_rules import without_null_tokens
 from spark_jobs.transforms import orders, rates
 from spark_jobs.transforms.newest import EXISTING, newer_than
 
@@ -37,8 +37,7 @@ class SilverTable:
 
 def _standardise_rates(contract: Contract, bronze: DataFrame) -> DataFrame:
     currencies = [field.name for field in contract.fields if field.name != rates.DAY]
-    texts = (without_null_tokens(contract, name).alias(name) for name in currencies)
-    return rates.standardise(bronze.select(rates.DAY, *texts, "_file", "_received_at", "_run_id"), currencies)
+    return rates.standardise(bronze, currencies, contract.parse.null_tokens if contract.parse else ())
 
 
 def _standardise_orders(_: Contract, bronze: DataFrame) -> DataFrame:
@@ -83,13 +82,15 @@ def _write(job: Job, table: SilverTable) -> TableReceipt:
     source = contracts.of_source(table.source)
     base = lake.version(table.name)
     rows = table.standardise(source, run_rows(job, source))
-    if base is None:
+    current = None
+    if base is not None:
+        # read twice, once to know which of silver's days matter: a day's rows, so they fit
+        rows = rows.persist()
+        current = lake.read_days(table.name, base, table.date, single_days(distinct_dates(rows, table.date)))
+    if current is None:
         candidates = rows.withColumn(EXISTING, sf.lit(False))
     else:
-        # read twice below, once to know which of silver's days matter: a day's rows, so they fit
-        rows = rows.persist()
-        days = on_dates(table.date, distinct_dates(rows, table.date))
-        candidates = newer_than(rows, lake.read(table.name, base).where(days), table.key, table.order)
+        candidates = newer_than(rows, current, table.key, table.order)
     path = f"candidates/{request.run_id}/{table.name}/{request.attempt}"
     counted = Observation(f"candidates of {table.name}")
     candidates = candidates.observe(

@@ -31,3 +31,13 @@ def in_spans(column: str, spans: Iterable[Span]) -> str:
         for first, last in spans
     ]
     return " OR ".join(f"({part})" for part in parts) if parts else "false"
+
+
+def overlap(one: Span, other: Span) -> bool:
+    """Whether two spans share a day."""
+    return (other[1] is None or one[0] <= other[1]) and (one[1] is None or other[0] <= one[1])
+
+
+def single_days(days: Iterable[date]) -> list[Span]:
+    """The spans of single days, merged where they touch."""
+    return merge_spans((day, day) for day in days)

@@ -18,6 +18,7 @@ from pyspark.sql import functions as sf
 from contracts.contract import Contract
 from contracts.errors import CommitLostError
 from spark_jobs import delta_log
+from spark_jobs.days import Span, in_spans, overlap
 from spark_jobs.delta_log import Commit
 from spark_jobs.request import Request
 from spark_jobs.row_rules import stored_schema
@@ -34,7 +35,6 @@ PROPERTIES = {
 _TRANSACTION_CONF = "spark.databricks.delta.write.txnAppId"
 _TRANSACTION_VERSION_CONF = "spark.databricks.delta.write.txnVersion"
 _NOTE_CONF = "spark.databricks.delta.commitInfo.userMetadata"
-MOST_DATES_LISTED = 400
 
 
 class Lake:
@@ -53,12 +53,32 @@ class Lake:
         """The table's version now; None when there is no such table."""
         return delta_log.latest_version(self.store, table)
 
-    def read(self, table: str, version: int | None = None) -> DataFrame:
-        """The rows of a table, of a stated version if one is given."""
-        reader = self.spark.read.format("delta")
-        if version is not None:
-            reader = reader.option("versionAsOf", version)
-        return reader.load(self.uri(table))
+    def read(self, table: str, version: int) -> DataFrame:
+        """The rows of a table at a stated version."""
+        return self.spark.read.format("delta").option("versionAsOf", version).load(self.uri(table))
+
+    def read_days(self, table: str, version: int | None, column: str, spans: Sequence[Span] | None) -> DataFrame | None:
+        """The rows of a table on the given days (None: on all), or None when there can be none.
+
+        That is so when there is no table, or when the log's statistics tell that none of its files holds such a day.
+        """
+        if version is None:
+            return None
+        if spans is None:
+            return self.read(table, version)
+        held = delta_log.days_held(self.store, table, version, column)
+        if held is not None and not any(overlap(one, other) for one in held for other in spans):
+            return None
+        return self.read(table, version).where(in_spans(column, spans))
+
+    def read_commit_rows(self, contract: Contract, commit: Commit) -> DataFrame:
+        """The rows that a commit appended, from the files that it added.
+
+        Files never change, and stay for as long as a run may be redriven; to have Delta find them among all of the
+        table's would cost a day more time than to read them.
+        """
+        files = [self.uri(f"{contract.table}/{name}") for name in commit.files]
+        return self.spark.read.schema(stored_schema(contract)).parquet(*files)
 
     def read_candidates(self, contract: Contract, path: str, **extra: str) -> DataFrame:
         """The candidates at a path; `extra` names columns beside the contract's, with their types."""
@@ -98,7 +118,7 @@ class Lake:
         return self._read_back(table)
 
     def merge(
-        self, rows: DataFrame, contract: Contract, *, clauses: str, prune: str | None, note: Mapping[str, Any]
+        self, rows: DataFrame, contract: Contract, *, clauses: str, prune: str, note: Mapping[str, Any]
     ) -> Commit:
         """Merge rows into a table by its key, in one commit.
 
@@ -106,12 +126,12 @@ class Lake:
             rows: the rows, known as `s` in the clauses; the table is `t`.
             contract: names the table and its key.
             clauses: the WHEN clauses.
-            prune: a condition on `t` that every row with a key of `rows` keeps, so that other files stay unread.
+            prune: a condition on `t` that holds wherever a key of `rows` can be, so that other files stay unread.
             note: what a rerun needs to rebuild the receipt.
         """
         table = contract.table
         rows.createOrReplaceTempView("merged_rows")
-        condition = " AND ".join([f"t.`{key}` = s.`{key}`" for key in contract.key] + ([f"({prune})"] if prune else []))
+        condition = " AND ".join([*(f"t.`{key}` = s.`{key}`" for key in contract.key), f"({prune})"])
         with self._transaction(table, note):
             self.spark.sql(f"MERGE INTO delta.`{self.uri(table)}` t USING merged_rows s ON {condition} {clauses}")
         return self._read_back(table)
@@ -125,17 +145,16 @@ class Lake:
         commits = (delta_log.read_commit(self.store, table, version) for version in versions)
         return any(commit is None or commit.run_id != self.request.run_id for commit in commits)
 
-    def require_commit(self, table: str, version: int, run_id: str) -> None:
-        """Nothing, when the log still holds the commit that a receipt names.
+    def commit_of_run(self, table: str, version: int) -> Commit:
+        """The commit of this run that a receipt names.
 
         Raises:
-            CommitLostError: it does not: another writer overwrote it, which a store without locks allows.
+            CommitLostError: the log does not hold it: another writer overwrote it, which a store without locks allows.
         """
         commit = delta_log.read_commit(self.store, table, version)
-        if commit is None or commit.run_id != run_id:
-            raise CommitLostError(
-                f"{table}: version {version} is not the commit of run {run_id} that its receipt names"
-            )
+        if commit is None or commit.run_id != self.request.run_id:
+            raise CommitLostError(f"{table}: version {version} is not the commit of this run that its receipt names")
+        return commit
 
     @contextmanager
     def _transaction(self, table: str, note: Mapping[str, Any]) -> Iterator[None]:
@@ -168,17 +187,6 @@ class Lake:
         if commit is None:
             raise CommitLostError(f"{table}: the commit just made is not in its log; another writer overwrote it")
         return commit
-
-
-def on_dates(column: str, dates: Sequence[date]) -> str:
-    """A condition in SQL that holds on the given dates, and that file statistics can decide."""
-    if not dates:
-        return "false"
-    days = sorted(each.isoformat() for each in dates)
-    if len(days) > MOST_DATES_LISTED:
-        return f"{column} BETWEEN DATE'{days[0]}' AND DATE'{days[-1]}'"
-    listed = ", ".join(f"DATE'{day}'" for day in days)
-    return f"{column} IN ({listed})"
 
 
 def distinct_dates(rows: DataFrame, column: str) -> list[date]:

@@ -6,18 +6,22 @@ already is left alone, so a run that was killed between two commits goes on wher
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from contracts import contract as contracts
 from contracts.contract import Contract
 from contracts.errors import ReceiptMissingError
+from spark_jobs.days import in_spans, single_days
 from spark_jobs.delta_log import Commit
 from spark_jobs.job import BRONZE_TO_SILVER, SILVER_TO_GOLD, Job
-from spark_jobs.lake import distinct_dates, on_dates
+from spark_jobs.lake import distinct_dates
 from spark_jobs.receipts import Outcome, TableReceipt
 from spark_jobs.transforms import orders, rates
 from spark_jobs.transforms.daily_revenue import REMOVED
+
+ROWS_A_FILE = 50_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +75,11 @@ def _commit(job: Job, publication: Publication, written: TableReceipt) -> Commit
     if not written.replaces and job.lake.version(publication.table) == written.version_before:
         # no key of theirs is in the table, which is as it was when that was found: a plain append will do
         rows = candidates.select(*(name for name, _ in contract.columns))
+        if written.rows > ROWS_A_FILE:
+            # files that each hold a stretch of days, so that later reads skip most of a history
+            rows = rows.repartitionByRange(math.ceil(written.rows / ROWS_A_FILE), publication.date)
         return job.lake.append(rows, publication.table, note=note)
-    days = on_dates(f"t.{publication.date}", distinct_dates(candidates, publication.date))
+    days = in_spans(f"t.{publication.date}", single_days(distinct_dates(candidates, publication.date)))
     clauses = _clauses(contract, publication)
     return job.lake.merge(candidates, contract, clauses=clauses, prune=days, note=note)
 

@@ -63,27 +63,21 @@ def received_schema(contract: Contract) -> StructType:
 
 
 def parsed(contract: Contract, rows: DataFrame) -> DataFrame:
-    """The rows with the contract's columns as values: null tokens are null, numbers are numbers.
+    """The rows with the columns that expectations speak of as values: null tokens are null, numbers are numbers.
 
-    Other columns stay. A contract without a parse is typed already.
+    Other columns stay as they are. A contract without a parse is typed already.
     """
     if contract.parse is None:
         return rows
-    names = {field.name for field in contract.fields}
-    others = [name for name in rows.columns if name not in names]
-    return rows.select(*(value(contract, field).alias(field.name) for field in contract.fields), *others)
-
-
-def without_null_tokens(contract: Contract, name: str) -> Column:
-    """A raw column's text, null where a null token stands."""
-    text = sf.col(name)
-    return text if contract.parse is None else _null_for_tokens(contract.parse, text)
+    said = json.dumps([dict(each.kwargs) for each in contract.expectations])
+    spoken_of = [field for field in contract.fields if field.name in said]
+    return rows.withColumns({field.name: value(contract, field) for field in spoken_of})
 
 
 def value(contract: Contract, field: Field) -> Column:
     """A column's value after the parse, for expectations; null also where the text is not of its type."""
-    given = without_null_tokens(contract, field.name)
-    return given if contract.parse is None else _value_of_text(field, given)
+    given = sf.col(field.name)
+    return given if contract.parse is None else _value_of_text(field, _null_for_tokens(contract.parse, given))
 
 
 def row_rules(contract: Contract) -> RowRules:

@@ -26,8 +26,7 @@ from spark_jobs.transforms.newest import EXISTING, overlay
 ORDERS, RATES, GOLD = "silver/orders", "silver/fx_rates", "gold/fct_daily_revenue"
 # The ECB never paused longer for a currency it still quotes; one that it ceased to quote needs the second pass below.
 RATE_WINDOW = timedelta(days=31)
-_NEVER = date(9999, 12, 31)
-_DAY = timedelta(days=1)
+_FIRST, _NEVER = date(1, 1, 1), date(9999, 12, 31)
 
 
 def silver_to_gold(job: Job) -> Outcome:
@@ -57,16 +56,15 @@ def _write(
 ) -> dict[str, int]:
     """Compute and write the candidates; how many rows, how many that gold has, how many without a rate."""
     gold = contracts.of_table(GOLD)
-    on_days = None if spans is None else in_spans("order_date", spans)
-    rates_needed = _rates_needed(spans, rate_window)
+    needed = _rates_needed(spans, rate_window)
     computed = daily_revenue.daily_revenue(
-        _silver(job, contracts.of_table(ORDERS), bases[ORDERS], orders.ORDER, on_days),
-        _silver(job, contracts.of_table(RATES), bases[RATES], rates.ORDER, rates_needed),
+        _silver(job, contracts.of_table(ORDERS), bases[ORDERS], orders.ORDER, "order_date", spans),
+        _silver(job, contracts.of_table(RATES), bases[RATES], rates.ORDER, "rate_date", needed),
     )
-    if spans is None:
+    current = None if spans is None else job.lake.read_days(GOLD, bases[GOLD], "revenue_date", spans)
+    if current is None:
         changed = computed.withColumns({EXISTING: sf.lit(False), REMOVED: sf.lit(False)})
     else:
-        current = job.lake.read(GOLD, bases[GOLD]).where(in_spans("revenue_date", spans))
         changed = changed_rows(computed, current)
     counted = Observation("gold candidates")
     changed = changed.observe(
@@ -80,12 +78,15 @@ def _write(
     return dict(counted.get)
 
 
-def _silver(job: Job, contract: Contract, base: int | None, order: tuple[str, ...], condition: str | None) -> DataFrame:
-    """The rows of a silver table as it will be, on the days of the condition (a column that prunes never changes)."""
-    candidates = _candidates(job, contract).where(condition or "true")
-    if base is None:
-        return candidates
-    return overlay(job.lake.read(contract.table, base).where(condition or "true"), candidates, contract.key, order)
+def _silver(
+    job: Job, contract: Contract, base: int | None, order: tuple[str, ...], day: str, spans: list[Span] | None
+) -> DataFrame:
+    """The rows of a silver table as it will be on the given days; the day of a key never changes."""
+    candidates = _candidates(job, contract)
+    if spans is not None:
+        candidates = candidates.where(in_spans(day, spans))
+    current = job.lake.read_days(contract.table, base, day, spans)
+    return candidates if current is None else overlay(current, candidates, contract.key, order)
 
 
 def _candidates(job: Job, contract: Contract) -> DataFrame:
@@ -93,14 +94,13 @@ def _candidates(job: Job, contract: Contract) -> DataFrame:
     return job.lake.read_candidates(contract, written.path)
 
 
-def _rates_needed(spans: list[Span] | None, window: timedelta | None) -> str | None:
-    """Which rates can stand on the days of the spans: from a window before each, up to its last day."""
-    if spans is None:
-        return None
-    if window is not None or not spans:
-        return in_spans("rate_date", merge_spans((first - (window or _DAY), last) for first, last in spans))
-    last = spans[-1][1]
-    return None if last is None else f"rate_date <= DATE'{last}'"
+def _rates_needed(spans: list[Span] | None, window: timedelta | None) -> list[Span] | None:
+    """The days whose rates can stand on the given days: from a window before each, up to its last day."""
+    if not spans:
+        return spans
+    if window is None:
+        return [(_FIRST, spans[-1][1])]
+    return merge_spans((first - window, last) for first, last in spans)
 
 
 def _touched(job: Job, base: int | None) -> list[Span]:
@@ -123,11 +123,13 @@ def _touched(job: Job, base: int | None) -> list[Span]:
 def _days_of_rates(job: Job, base: int | None, written: TableReceipt) -> DataFrame:
     """For each day of new rates, the days on which they stand: until the next quote; null where none is in sight."""
     quotes = _candidates(job, contracts.of_table(RATES)).select("currency", "rate_date", sf.lit(True).alias("_new"))
-    if base is not None and written.first_day and written.last_day:
+    known = None
+    if written.first_day and written.last_day:
         horizon = date.fromisoformat(written.last_day) + RATE_WINDOW
-        later = in_spans("rate_date", [(date.fromisoformat(written.first_day), horizon)])
-        known = job.lake.read(RATES, base).where(later).select("currency", "rate_date", sf.lit(False).alias("_new"))
-        quotes = quotes.unionByName(known).groupBy("currency", "rate_date").agg(sf.max("_new").alias("_new"))
+        known = job.lake.read_days(RATES, base, "rate_date", [(date.fromisoformat(written.first_day), horizon)])
+    if known is not None:
+        quotes = quotes.unionByName(known.select("currency", "rate_date", sf.lit(False).alias("_new")))
+        quotes = quotes.groupBy("currency", "rate_date").agg(sf.max("_new").alias("_new"))
     by_day = Window.partitionBy("currency").orderBy("rate_date")
     stands_until = sf.coalesce(sf.date_sub(sf.lead("rate_date").over(by_day), 1), sf.lit(_NEVER))
     return (

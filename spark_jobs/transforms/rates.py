@@ -24,19 +24,20 @@ LINEAGE = {
 }
 
 
-def standardise(rates: DataFrame, currencies: Sequence[str]) -> DataFrame:
+def standardise(rates: DataFrame, currencies: Sequence[str], null_tokens: Sequence[str]) -> DataFrame:
     """One row a day and currency that was quoted, the one received last.
 
     Args:
-        rates: Date as ISO text, a column of text a currency with null for none, _file, _received_at, _run_id.
+        rates: Date as ISO text, a column of text a currency, _file, _received_at, _run_id.
         currencies: the columns that hold rates.
+        null_tokens: the texts that stand for no rate.
     Returns:
         rate_date date, currency string, rate decimal(18,8) (units for one euro), received_at timestamp, _run_id.
     Source: contracts/schemas/fx_rates_bronze, fx_rates_silver.
     """
     quoted = (
         rates.unpivot([DAY, "_file", "_received_at", "_run_id"], list(currencies), "currency", "text")
-        .where(sf.col("text").isNotNull())
+        .where(~sf.col("text").isin(*null_tokens))
         .select(
             sf.col(DAY).cast("date").alias("rate_date"),
             "currency",
