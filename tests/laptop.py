@@ -12,8 +12,8 @@ import duckdb
 import pyarrow as pa
 
 from local.standins import tpch, vendor
-from ops import laptop as cloud
 from ops import lake, run
+from ops import laptop as cloud
 from ops.package import ROOT
 from ops.platform import platform
 

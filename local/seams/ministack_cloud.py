@@ -25,7 +25,8 @@ Delete = Callable[[str, dict[str, Any]], None]
 
 def scope(account: str, region: str) -> AbstractContextManager[None]:
     """A block that acts for one account and region; threads outside a request need it."""
-    return responses.request_scope(account, region)
+    scoped: AbstractContextManager[None] = responses.request_scope(account, region)
+    return scoped
 
 
 def account() -> str:

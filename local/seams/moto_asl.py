@@ -299,7 +299,7 @@ class Run:
             context=ContextObjectData(
                 Execution=ExecutionData(**data),
                 StateMachine=StateMachineData(Id=execution.state_machine_arn, Name=execution.state_machine_name),
-            ),  # type: ignore[typeddict-item]
+            ),
             event_history_context=EventHistoryContext.of_program_start(),
             cloud_watch_logging_session=None,
             activity_store={},

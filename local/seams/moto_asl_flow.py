@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -125,7 +125,7 @@ class _Attempt:
 class _Team:
     """Branches or iterations run side by side, `limit` at a time; the first that fails stops the others."""
 
-    def __init__(self, env: Any, jobs: list[Callable[[], None]], frames: list[Any], limit: int) -> None:
+    def __init__(self, env: Any, jobs: Sequence[Callable[[], None]], frames: list[Any], limit: int) -> None:
         self._env, self._frames = env, frames
         self._waiting = list(reversed(jobs))
         self._lock = threading.Lock()
@@ -255,7 +255,7 @@ def _tell_iteration(worker: IterationWorker, frame: Any, job: Job, event_type: H
     frame.event_manager.add_event(
         context=frame.event_history_context,
         event_type=event_type,
-        event_details=EventDetails(**{field: details}),  # type: ignore[typeddict-item]  a field a type of event
+        event_details=EventDetails(**{field: details}),  # a field a type of event
         update_source_event_id=event_type == HistoryEventType.MapIterationStarted,
     )
 

@@ -236,7 +236,7 @@ def _seconds_until(_: Any, self: Any, env: Any) -> float:
             raise query_error(env, cause)
         raise FailureEventException(self._create_failure_event(env, text))
     now = datetime.datetime.now(datetime.UTC)
-    return (moment.replace(tzinfo=datetime.UTC) - now).total_seconds()
+    return float((moment.replace(tzinfo=datetime.UTC) - now).total_seconds())
 
 
 def runtime_error(env: Any, cause: str) -> FailureEventException:

@@ -79,7 +79,7 @@ def repair(owner: Any, name: str) -> Callable[[Callable[..., Any]], Callable[...
             Repair(
                 owner=f"{owner.__module__}.{owner.__qualname__}",
                 name=name,
-                parameters=tuple(inspect.signature(moto_method).parameters),
+                parameters=tuple(inspect.signature(moto_method or better).parameters),
                 why=inspect.getdoc(better) or "",
             )
         )

@@ -338,7 +338,8 @@ def _client(region: str, service: str, credentials: tuple[tuple[str, str], ...])
         read_timeout=960,  # a Lambda function may take 15 minutes
         max_pool_connections=64,
     )
-    session: Any = boto3.session.Session(**dict(credentials))
+    keys: dict[str, Any] = dict(credentials)
+    session: Any = boto3.session.Session(**keys)
     client = session.client(service, region_name=region, endpoint_url=_cloud.endpoint_url, config=config)
     client.meta.events.register("after-call", _name_request)
     return client
