@@ -214,7 +214,7 @@ def _broken(contract: Contract, field: Field, keyword: str, bound: Any, typed: C
         # (?d): only \n ends a line, as in Python; Java alone would also stop at \r and Unicode line ends
         return ~typed.rlike(f"(?d){bound}")
     if keyword == "format":
-        return ~_keeps_format(bound, typed) if field.type == "string" and textual else None
+        return typed.isNotNull() & ~_keeps_format(bound, typed) if field.type == "string" and textual else None
     raise UnsupportedKeywordError(f"{contract.dataset}: column {field.name}: keyword {keyword} is not compiled")
 
 
@@ -263,7 +263,7 @@ def _keeps_format(name: str, text: Column) -> Column:
 
 
 def _real_day(text: Column) -> Column:
-    return ~text.startswith("0000") & sf.coalesce(text.try_cast("date").isNotNull(), sf.lit(False))
+    return ~text.startswith("0000") & text.try_cast("date").isNotNull()
 
 
 def _whole(pattern: str) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
+# py4j drops sockets for the collector to close, whenever that runs
+quiet = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 JARS = Path(__file__).parents[1] / "build" / "jars"
 
 
@@ -19,6 +22,8 @@ def spark() -> SparkSession:
         pytest.fail(f"Spark's jars are not in {JARS}: run `make setup`")
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ["PYSPARK_PYTHON"] = sys.executable
+    os.environ["TZ"] = "UTC"  # rows come back in local time
+    time.tzset()
     builder = SparkSession.builder.master("local[2]").appName("assay tests")
     for name, value in {
         "spark.driver.extraClassPath": f"{JARS}/*",

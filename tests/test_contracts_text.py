@@ -12,7 +12,7 @@ KEY = "landing/fx/eurofxref-2026-07-30.csv"
 
 
 def line(**cells):
-    values = {name: "1.5" for name in NAMES} | {"Date": "2026-07-30"} | cells
+    values = dict.fromkeys(NAMES, "1.5") | {"Date": "2026-07-30"} | cells
     return ",".join(values[name] for name in NAMES) + ","
 
 
@@ -110,6 +110,6 @@ def test_the_header_is_judged_without_its_rows():
 
 def test_the_line_of_a_row_is_found():
     data = file(line(), line(USD="-1"))
-    assert line_of(FX, data, {name: "1.5" for name in NAMES} | {"Date": "2026-07-30", "USD": "-1", "": ""}) == 3
+    assert line_of(FX, data, dict.fromkeys(NAMES, "1.5") | {"Date": "2026-07-30", "USD": "-1", "": ""}) == 3
     assert line_of(FX, data + b"a,b\n", "a,b") == 4
     assert line_of(FX, data, "not there") is None
