@@ -141,13 +141,15 @@ class Cloud:
             found_more = {int(pid) for pid, parent, _ in rows if int(parent) in mine} - mine
         return [int(pid) for pid, _, line in rows if int(pid) in mine and all(word in line for word in words)]
 
-    def spark_running(self) -> None:
-        """Wait until Spark computes for the driver that has just started."""
-        until(lambda: len(self.drivers_in_a_job()) == 1, "a driver in its job")
-        time.sleep(1)
+    def driver_of(self, job_run_id: str) -> int:
+        """The driver's process id, once Spark has had a moment to compute for it."""
+        self.wait(job_run_id, "RUNNING")
+        until((self.state / "emr" / "jobs" / job_run_id / "driver.pid").exists, "a driver in its job")
+        time.sleep(2)
+        return self.pid("jobs", job_run_id, "driver.pid")
 
-    def drivers_in_a_job(self) -> list[int]:
-        return [pid for pid in self.children("attach.py") if Path(f"/proc/{pid}/cwd").resolve().name == "work"]
+    def pid(self, *path: str) -> int:
+        return int((self.state / "emr" / Path(*path)).read_text(encoding="utf-8"))
 
 
 @contextmanager

@@ -275,32 +275,28 @@ def test_iam_asks_for_the_application_and_for_the_role_that_is_passed(cloud: Clo
 
 def test_a_cancelled_job_run_frees_spark(cloud: Cloud) -> None:
     endless, queued = cloud.submit(ENDLESS), cloud.submit("print(1)")
-    cloud.wait(endless, "RUNNING")
-    cloud.spark_running()
+    cloud.driver_of(endless)
     cloud.client("emr-serverless").cancel_job_run(applicationId=cloud.application, jobRunId=endless)
     assert cloud.wait(endless, "CANCELLED")["stateDetails"] == "Job run cancelled by user"
     assert cloud.wait(queued)["state"] == "SUCCESS"
 
 
 def test_a_killed_driver_fails_its_job_run_and_spark_lives_on(cloud: Cloud) -> None:
-    (jvm,) = cloud.children("java", "pyspark-shell")
+    jvm = cloud.pid("spark.pid")
     job_run_id = cloud.submit(ENDLESS)
-    cloud.wait(job_run_id, "RUNNING")
-    cloud.spark_running()
-    os.kill(cloud.drivers_in_a_job()[0], signal.SIGKILL)
+    os.kill(cloud.driver_of(job_run_id), signal.SIGKILL)
     ended = cloud.wait(job_run_id)
     assert ended["state"] == "FAILED"
     assert ended["stateDetails"] == "Job failed: its driver was killed by SIGKILL. Start the job again."
     assert cloud.run(SESSION + "print(spark.range(4).count())") == 4
-    assert cloud.children("java", "pyspark-shell") == [jvm]
+    assert cloud.pid("spark.pid") == jvm
+    assert Path(f"/proc/{jvm}").exists()
 
 
 def test_a_killed_jvm_fails_its_job_run_and_is_started_again(cloud: Cloud) -> None:
-    (jvm,) = cloud.children("java", "pyspark-shell")
     job_run_id, queued = cloud.submit(ENDLESS), cloud.submit(SESSION + "print(spark.range(5).count())")
-    cloud.wait(job_run_id, "RUNNING")
-    cloud.spark_running()
-    os.kill(jvm, signal.SIGKILL)
+    cloud.driver_of(job_run_id)
+    os.kill(cloud.pid("spark.pid"), signal.SIGKILL)
     ended = cloud.wait(job_run_id)
     assert ended["state"] == "FAILED"
     assert ended["stateDetails"] == (
@@ -312,8 +308,7 @@ def test_a_killed_jvm_fails_its_job_run_and_is_started_again(cloud: Cloud) -> No
 
 def test_nothing_outlives_a_killed_cloud(cloud: Cloud) -> None:
     job_run_id = cloud.submit(ENDLESS)
-    cloud.wait(job_run_id, "RUNNING")
-    cloud.spark_running()
+    cloud.driver_of(job_run_id)
     others = [pid for pid in cloud.children() if pid != cloud.process.pid]
     assert len(others) >= 3  # the JVM, the driver, the driver started ahead
     cloud.process.kill()

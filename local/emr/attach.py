@@ -47,6 +47,7 @@ def become(job: dict[str, Any]) -> None:
         log = os.open(job[name], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         os.dup2(log, descriptor)
         os.close(log)
+    Path(job["pid_file"]).write_text(str(os.getpid()), encoding="utf-8")
     os.chdir(job["working_folder"])
     os.environ.update(job["environment"])
     # What the job ships comes first. The checkout, on the path of a development install, must not stand in for it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from local.emr.api import Api
@@ -55,7 +56,8 @@ def install(*, endpoint_url: str, jars: Path, state_dir: Path, driver_memory: st
     """
     folder = (state_dir / "emr").resolve()
     scratch = folder / "scratch"
-    scratch.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(scratch, ignore_errors=True)  # of a cloud that was killed
+    scratch.mkdir(parents=True)
     settings = spark_settings(
         jars=jars,
         scratch=scratch,

@@ -55,7 +55,7 @@ class Runner:
         self._queue.put(None)
 
     def job_folder(self, job_run_id: str) -> Path:
-        """Where a job run's stdout and stderr are."""
+        """Where a job run's stdout, stderr and driver.pid are."""
         return self._folder / "jobs" / job_run_id
 
     def _work(self) -> None:
@@ -123,6 +123,7 @@ class Runner:
             "worker_environment": {**aws, **staged.worker_environment, "ASSAY_JOB_RUN_ID": job_run.job_run_id},
             "conf": dict(submit.conf),
             "hadoop_conf": {**submit.hadoop_conf, **s3a_credentials(credentials)},
+            "pid_file": str(folder / "driver.pid"),
             **{log: str(folder / log) for log in LOGS},
         }
         for log in LOGS:

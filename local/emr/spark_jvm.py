@@ -41,6 +41,7 @@ class SparkJvm:
 
     def __init__(self, *, settings: Mapping[str, str], folder: Path, log: Path) -> None:
         """Start the process; `boot` waits for it."""
+        folder.mkdir(parents=True, exist_ok=True)
         self._info = folder / "gateway"
         self._info.unlink(missing_ok=True)
         self.log = log
@@ -67,6 +68,7 @@ class SparkJvm:
                 stderr=output,
                 start_new_session=True,
             )
+        (folder / "spark.pid").write_text(str(self.process.pid), encoding="utf-8")
 
     def boot(self) -> None:
         """Wait for the gateway and start the Spark context.
@@ -165,18 +167,24 @@ class SparkJvm:
 
     def _calls_under_way(self) -> list[Any]:
         """Threads of the JVM in a driver's call: what one of them commits must land before the job counts as dead."""
-        every = self._jvm.java.lang.Thread.getAllStackTraces().keySet()
-        # One text for all of them: a call to the JVM for each of 300 threads takes seconds.
-        names = re.findall(r"Thread\[([^,]*),", every.toString())
         current = self._jvm.java.lang.Thread.currentThread().getName()
         busy = []
-        for thread, name in zip(every.toArray(), names, strict=True):
-            if name.startswith("Thread-") and name != current:  # py4j's connections have no names of their own
-                frames = thread.getStackTrace()
-                lowest = {frames[i].getClassName() for i in range(max(0, len(frames) - 10), len(frames))}
-                if any(frame.startswith("py4j.commands.") for frame in lowest):
-                    busy.append(thread)
+        for name, thread in self._threads("Thread-"):  # py4j's connections have no names of their own
+            frames = thread.getStackTrace()
+            lowest = {frames[i].getClassName() for i in range(max(0, len(frames) - 10), len(frames))}
+            if name != current and any(frame.startswith("py4j.commands.") for frame in lowest):
+                busy.append(thread)
         return busy
+
+    def _threads(self, prefix: str) -> list[tuple[str, Any]]:
+        """Threads by the beginning of their names."""
+        every = self._jvm.java.lang.Thread.getAllStackTraces().keySet()
+        threads = every.toArray()
+        # One text for all of them: a call to the JVM for each of 300 threads takes seconds.
+        names = re.findall(r"Thread\[([^,]*),", every.toString())
+        if len(names) != len(threads):  # one that describes itself in its own way
+            names = [thread.getName() for thread in threads]
+        return [(name, thread) for name, thread in zip(names, threads, strict=True) if name.startswith(prefix)]
 
     def _forget_job(self) -> None:
         jvm, spark, context = self._jvm, self._spark, self._context
@@ -193,8 +201,12 @@ class SparkJvm:
         hadoop_conf.clear()
         hadoop_conf.reloadConfiguration()
         # Python daemons carry the job's environment, its keys among it.
-        for process in list(jvm.java.lang.ProcessHandle.current().descendants().toArray()):
+        workers = list(jvm.java.lang.ProcessHandle.current().descendants().toArray())
+        for process in workers:
             process.destroyForcibly()
+        # Spark never ends the threads that watched them: one a job, for as long as the JVM lives.
+        for _, thread in self._threads("Idle Worker Monitor") if workers else []:
+            thread.interrupt()
 
     def stop(self) -> None:
         """End the process; its shutdown hooks get a moment."""
