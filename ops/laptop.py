@@ -20,6 +20,8 @@ from ops.platform import Access, platform
 
 NEEDED_GB = 2.0
 JARS = ROOT / "build" / "jars"
+# Clouds that this very process started, so that it can reap them.
+_started: dict[int, subprocess.Popen[bytes]] = {}
 
 
 def up(say: Callable[[str], None]) -> None:
@@ -80,6 +82,7 @@ def start(home: Home, port: int) -> CloudState:
         process = subprocess.Popen(
             command, cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
         )
+    _started[process.pid] = process
     deadline = time.monotonic() + 180  # a cold disk on a busy machine
     while time.monotonic() < deadline and process.poll() is None:
         state = home.read()
@@ -104,6 +107,8 @@ def down() -> bool:
         if time.monotonic() > deadline:
             os.kill(state.pid, signal.SIGKILL)
         time.sleep(0.05)
+    if (process := _started.pop(state.pid, None)) is not None:
+        process.wait()
     return True
 
 

@@ -40,11 +40,19 @@ def summary(now: Progress) -> dict[str, Any]:
         "steps": [{"name": step.name, "seconds": step.seconds} for step in now.steps],
         "rows": now.output.get("rows", {}),
     }
-    if now.output.get("message"):
-        found["message"] = now.output["message"]
+    if (said := message(now)) is not None:
+        found["message"] = said
     if now.failure:
         found["failure"] = dataclasses.asdict(now.failure)
     return found
+
+
+def message(now: Progress) -> str | None:
+    """What a run that had nothing to do says; None for any other."""
+    if now.output.get("disposition") != "ALREADY_DONE":
+        return None
+    run_id, status = now.output.get("run_id"), now.output.get("run_status")
+    return f"nothing to do: run {run_id} has this day already (its status: {status})"
 
 
 def styled(status: str) -> Text:
@@ -89,8 +97,8 @@ def ending(now: Progress) -> RenderableType:
     lines: list[RenderableType] = []
     took = f" in {(now.ended - now.started).total_seconds():.1f} s" if now.ended else ""
     lines.append(Text.assemble(styled(now.status), took, f"  run {now.run_id}" if now.run_id else ""))
-    if now.output.get("message"):
-        lines.append(Text(now.output["message"]))
+    if (said := message(now)) is not None:
+        lines.append(Text(said))
     if now.failure:
         lines.append(Text(f"{now.failure.error} in {now.failure.state}: {now.failure.cause}", style="red"))
         lines.append(

@@ -37,6 +37,7 @@ def test_one_run_is_held_at_each_gate_in_turn_and_ends_with_the_right_rows(lapto
     assert_equals_sources(laptop, FIRST)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("offset", "layer"), [pytest.param(1, "Silver", id="silver"), pytest.param(2, "Gold", id="gold")]
 )

@@ -397,7 +397,7 @@ def test_missing_variable_is_named(cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 )
 def test_only_what_may_pass_is_left_to_the_states_to_retry(error: Exception, expected: type[Exception]) -> None:
     @runtime.handler
-    def work(event: Any) -> dict[str, Any]:  # noqa: ARG001
+    def work(event: Any) -> dict[str, Any]:
         raise error
 
     with pytest.raises(expected):
