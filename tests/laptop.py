@@ -10,6 +10,7 @@ import time
 
 import duckdb
 import pyarrow as pa
+from deltalake.exceptions import TableNotFoundError
 
 from local.standins import tpch, vendor
 from ops import lake, run
@@ -80,7 +81,10 @@ class Laptop:
         return self.finish(ended.execution_arn)
 
     def version(self, path):
-        return lake.table(self.platform, path).version()
+        """The table's newest Delta version; None before its first commit."""
+        with contextlib.suppress(TableNotFoundError):
+            return lake.table(self.platform, path).version()
+        return None
 
     def rows(self, path, columns=None):
         return lake.table(self.platform, path).to_pyarrow_table(columns=columns)
