@@ -1,0 +1,318 @@
+"""Whole days on a small lake in a folder, by the very jobs: what is in the tables, and what a rerun changes."""
+
+import hashlib
+import json
+import shutil
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from pyspark.sql import functions as sf
+from spark_session import quiet, spark  # noqa: F401
+
+from contracts import contract as contracts
+from spark_jobs import delta_log, entry, ingest, publish
+from spark_jobs.request import parse_request
+from spark_jobs.row_rules import received_schema
+from spark_jobs.storage import FolderStore
+
+pytestmark = quiet
+
+NAMES = [field.name for field in contracts.load("fx_rates_bronze").fields]
+TABLES = ("silver/fx_rates", "silver/orders", "gold/fct_daily_revenue")
+RATES_HISTORY = [{"Date": "2026-07-28", "USD": "1.1", "GBP": "0.8"}, {"Date": "2026-07-27", "USD": "1.0", "GBP": "0.8"}]
+DAY_1, DAY_2 = date(2026, 7, 28), date(2026, 7, 29)
+
+
+def order(number, day, currency, price, hour=9, updated=None):
+    """An order of Snowflake's table; `updated` is the day of its last change."""
+    moment = datetime.combine(updated or day, datetime.min.time(), UTC) + timedelta(hours=hour)
+    return (number, 7, "O", Decimal(price), day, "1-URGENT", "Clerk#1", 0, None, currency, moment)
+
+
+ORDERS = [
+    order(1, date(2026, 7, 27), "USD", "100.00"),
+    order(2, DAY_1, "USD", "110.00"),
+    order(3, DAY_1, "EUR", "5.00"),
+    order(4, DAY_2, "USD", "120.00"),
+    order(5, DAY_2, "GBP", "8.00"),
+]
+
+
+class World:
+    """A lake in a folder, a source in memory, and what the workflow would do with both."""
+
+    def __init__(self, spark, folder, monkeypatch):  # noqa: F811
+        self.spark, self.folder, self.store = spark, folder, FolderStore(folder)
+        self.orders = list(ORDERS)
+        monkeypatch.setattr(ingest, "read_relation", self._read_relation)
+
+    def _read_relation(self, _lake, contract, _secret, start, end):
+        rows = [row for row in self.orders if row[-1] < end and (start is None or row[-1] >= start)]
+        frame = self.spark.createDataFrame(rows, received_schema(contract))
+        return frame.withColumns({"_file": sf.lit(None).cast("string"), "_received_at": sf.col("updated_at")})
+
+    def deliver(self, day, rows, received=None):
+        """Put a vendor's file for the day; returns how a request names it."""
+        cells = [
+            ",".join(({"Date": "", **dict.fromkeys(NAMES[1:], "N/A")} | row)[name] for name in NAMES) for row in rows
+        ]
+        text = "\n".join([",".join(NAMES) + ",", *(each + "," for each in cells)]) + "\n"
+        key = f"landing/fx/eurofxref-{day}.csv"
+        self.store.put(key, text.encode())
+        modified = received or datetime.combine(day, datetime.min.time(), UTC) + timedelta(hours=16)
+        return {"key": key, "etag": None, "size": len(text), "modified_at": modified.isoformat()}
+
+    def job(self, day, step, subject="all", *, receipts=(), files=(), attempt=1, round_=0, history=False):
+        """Run one step; its receipt."""
+        run_id = f"{day + timedelta(days=1):%Y%m%d}T060000Z-0000"
+        start = None if history else f"{day}T00:00:00Z"
+        inputs = [run_id, step, receipts, files, round_ if subject == "snowflake_orders" else None]
+        receipt_key = f"runs/{run_id}/{step}/{subject}/{attempt}.json"
+        document = {
+            "run_id": run_id, "step": step, "subject": subject, "attempt": attempt, "round": round_, "redrive_count": 0,
+            "data_date": str(day), "interval": {"start": start, "end": f"{day + timedelta(days=1)}T00:00:00Z"},
+            "lake": str(self.folder), "receipt_key": receipt_key,
+            "inputs": {"receipts": list(receipts), "files": list(files)},
+            "secret_arn": "arn:secret", "input_digest": hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:12],
+        }  # fmt: skip
+        code = entry.perform(parse_request(json.dumps(document).encode()), self.store, self.spark)
+        receipt = json.loads(self.store.get(receipt_key))
+        assert code == (0 if receipt["status"] == "SUCCEEDED" else 1)
+        return receipt | {"key": receipt_key}
+
+    def until_publish(self, day, files=(), **how):
+        """The steps of a day before publishing; the keys of the receipts that publishing needs, and the verdicts."""
+        ingested = [
+            self.job(day, "ingest", "fx_rates", files=files, **how),
+            self.job(day, "ingest", "snowflake_orders", **how),
+        ]
+        keys = [receipt["key"] for receipt in ingested]
+        verdicts = [self.job(day, "check_bronze", receipts=keys, **how)["verdict"]]
+        keys.append(self.job(day, "bronze_to_silver", receipts=keys, **how)["key"])
+        verdicts.append(self.job(day, "check_silver", receipts=keys, **how)["verdict"])
+        keys.append(self.job(day, "silver_to_gold", receipts=keys, **how)["key"])
+        verdicts.append(self.job(day, "check_gold", receipts=keys, **how)["verdict"])
+        return keys, verdicts
+
+    def rows(self, table, *columns):
+        """A table's rows as tuples, sorted."""
+        frame = self.spark.read.format("delta").load(str(self.folder / table))
+        return sorted(tuple(row) for row in frame.select(*columns).collect())
+
+    def gold(self):
+        return self.rows(
+            "gold/fct_daily_revenue", "revenue_date", "currency", "orders", "rate", "rate_date", "revenue_eur"
+        )
+
+    def versions(self):
+        return {table: delta_log.latest_version(self.store, table) for table in TABLES}
+
+
+def gold_row(day, currency, orders, rate, rate_day, euro):
+    return (
+        date(2026, 7, day),
+        currency,
+        orders,
+        Decimal(rate).quantize(Decimal("1e-8")),
+        date(2026, 7, rate_day),
+        Decimal(euro),
+    )
+
+
+GOLD_1 = [
+    gold_row(27, "USD", 1, "1.0", 27, "100.00"),
+    gold_row(28, "EUR", 1, "1", 28, "5.00"),
+    gold_row(28, "USD", 1, "1.1", 28, "100.00"),
+]
+GOLD_2 = [*GOLD_1, gold_row(29, "GBP", 1, "0.8", 28, "10.00"), gold_row(29, "USD", 1, "1.2", 29, "100.00")]
+RATES_2 = [{"Date": "2026-07-29", "USD": "1.2"}]
+
+
+@pytest.fixture(scope="module")
+def built(spark, tmp_path_factory):  # noqa: F811
+    """Lakes to start from: `published` after the first day, `ready` with the second day's candidates."""
+    patch = pytest.MonkeyPatch()
+    folder = tmp_path_factory.mktemp("lakes")
+    world = World(spark, folder / "published", patch)
+    keys, verdicts = world.until_publish(DAY_1, [world.deliver(DAY_1, RATES_HISTORY)], history=True)
+    receipt = world.job(DAY_1, "publish_gold", receipts=keys, history=True)
+    assert verdicts == ["PASS", "PASS", "PASS"]
+    assert receipt["published"] is True
+    shutil.copytree(folder / "published", folder / "ready")
+    ready = World(spark, folder / "ready", patch)
+    ready_keys, verdicts = ready.until_publish(DAY_2, [ready.deliver(DAY_2, RATES_2)])
+    assert verdicts == ["WARN", "PASS", "PASS"]  # no pounds that day, which only warns
+    patch.undo()
+    return {"folder": folder, "keys": ready_keys}
+
+
+@pytest.fixture
+def published(built, spark, tmp_path, monkeypatch):  # noqa: F811
+    return World(spark, Path(shutil.copytree(built["folder"] / "published", tmp_path / "lake")), monkeypatch)
+
+
+@pytest.fixture
+def ready(built, spark, tmp_path, monkeypatch):  # noqa: F811
+    return World(spark, Path(shutil.copytree(built["folder"] / "ready", tmp_path / "lake")), monkeypatch)
+
+
+def test_the_first_day_holds_the_whole_history(published):
+    assert published.gold() == GOLD_1
+    assert len(published.rows("silver/fx_rates", "rate_date", "currency")) == 4
+    assert published.rows("bronze/fx_rates", "Date", "USD", "BGN", "_attempt")[0] == ("2026-07-27", "1.0", "N/A", 1)
+
+
+def test_a_table_is_one_that_athena_can_read(published):
+    for table in (*TABLES, "bronze/fx_rates", "bronze/snowflake_orders"):
+        first = (published.folder / table / "_delta_log" / f"{0:020}.json").read_text().splitlines()
+        protocol = next(json.loads(line)["protocol"] for line in first if "protocol" in line)
+        properties = next(json.loads(line)["metaData"]["configuration"] for line in first if "metaData" in line)
+        assert protocol["minReaderVersion"] == 1
+        assert properties["delta.enableDeletionVectors"] == "false"
+        assert properties["delta.columnMapping.mode"] == "none"
+        assert properties["delta.setTransactionRetentionDuration"] == "interval 60 days"
+
+
+def test_a_day_adds_its_rows_and_a_second_publish_changes_nothing(ready, built):
+    before = ready.versions()
+    first = ready.job(DAY_2, "publish_gold", receipts=built["keys"])
+    assert ready.gold() == GOLD_2
+    after = ready.versions()
+    assert after == {table: version + 1 for table, version in before.items()}
+    again = ready.job(DAY_2, "publish_gold", receipts=built["keys"], attempt=2)
+    assert ready.versions() == after
+    assert again["published"] is True
+    assert again["tables"] == first["tables"]
+
+
+def test_an_ingest_again_finds_its_commit(ready):
+    before = delta_log.latest_version(ready.store, "bronze/fx_rates")
+    file = ready.deliver(DAY_2, RATES_2)
+    again = ready.job(DAY_2, "ingest", "fx_rates", files=[file], attempt=2)
+    assert delta_log.latest_version(ready.store, "bronze/fx_rates") == before
+    assert again["rows_attempt"] == 1
+    assert again["rows"] == {"received": 1, "accepted": 1, "quarantined": 0}
+
+
+def test_a_publish_killed_between_commits_goes_on(ready, built, monkeypatch):
+    commit = publish._commit
+
+    def killed_after_the_first(job, publication, written):
+        if publication.table != "silver/fx_rates":
+            raise KeyboardInterrupt
+        return commit(job, publication, written)
+
+    monkeypatch.setattr(publish, "_commit", killed_after_the_first)
+    before = ready.versions()
+    with pytest.raises(KeyboardInterrupt):
+        ready.job(DAY_2, "publish_gold", receipts=built["keys"])
+    assert ready.versions() == before | {"silver/fx_rates": before["silver/fx_rates"] + 1}
+    monkeypatch.setattr(publish, "_commit", commit)
+    receipt = ready.job(DAY_2, "publish_gold", receipts=built["keys"], attempt=2)
+    assert receipt["published"] is True
+    assert ready.versions() == {table: version + 1 for table, version in before.items()}
+    assert ready.gold() == GOLD_2
+
+
+def test_nothing_is_published_on_a_base_that_another_run_moved(ready, built):
+    other = ready.spark.read.format("delta").load(str(ready.folder / "gold/fct_daily_revenue")).limit(1)
+    other = other.withColumns({"revenue_date": sf.lit(date(2020, 1, 1)), "_run_id": sf.lit("other")})
+    note = json.dumps({"run_id": "20260101T000000Z-other"})
+    gold = str(ready.folder / "gold/fct_daily_revenue")
+    other.write.format("delta").mode("append").option("userMetadata", note).save(gold)
+    before = ready.versions()
+    receipt = ready.job(DAY_2, "publish_gold", receipts=built["keys"])
+    assert receipt["published"] is False
+    assert ready.versions() == before
+    # rebuilt on the present base, in the next round, it goes through
+    keys = built["keys"][:3]
+    keys.append(ready.job(DAY_2, "silver_to_gold", receipts=keys, attempt=2, round_=1)["key"])
+    assert ready.job(DAY_2, "publish_gold", receipts=keys, attempt=2, round_=1)["published"] is True
+    assert [row for row in ready.gold() if row[0].year == 2026] == GOLD_2
+
+
+def test_broken_rows_go_to_quarantine_and_the_corrected_file_goes_through(published):
+    bad = published.deliver(DAY_2, [*RATES_2, {"Date": "2026-07-30", "USD": "-1.2"}])
+    receipt = published.job(DAY_2, "ingest", "fx_rates", files=[bad])
+    assert receipt["status"] == "FAILED"
+    assert (receipt["error"], receipt["dataset"]) == ("ContractViolationError", "fx_rates_bronze")
+    assert (receipt["column"], receipt["rule"]) == ("USD", "exclusiveMinimum")
+    assert "landing/fx/eurofxref-2026-07-29.csv: line 3: 1 of 2 rows break it" in receipt["cause"]
+    assert delta_log.latest_version(published.store, "bronze/fx_rates") == 0
+    # a retry of the same file quarantines nothing twice
+    published.job(DAY_2, "ingest", "fx_rates", files=[bad], attempt=2)
+    [(column, rule, reason, row)] = published.rows("quarantine/fx_rates", "column", "rule", "reason", "row")
+    assert (column, rule, reason) == ("USD", "exclusiveMinimum", "USD breaks exclusiveMinimum: 0")
+    assert json.loads(row)["USD"] == "-1.2"
+    good = published.deliver(DAY_2, RATES_2, received=datetime(2026, 7, 30, tzinfo=UTC))
+    receipt = published.job(DAY_2, "ingest", "fx_rates", files=[good], attempt=3)
+    assert (receipt["rows_attempt"], receipt["rows"]["accepted"]) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "column", "rule"),
+    [
+        pytest.param(b"", "*", "header", id="empty"),
+        pytest.param((",".join(NAMES) + ",\n").encode(), "*", "minimum_rows", id="header-only"),
+        pytest.param((",".join(NAMES[:-1]) + ",\n").encode(), "ZAR", "required", id="missing-column"),
+        pytest.param(b"<html></html>", "*", "header", id="not-csv"),
+    ],
+)
+def test_a_file_that_is_none_fails_by_column_and_rule(published, content, column, rule):
+    file = published.deliver(DAY_2, RATES_2)
+    published.store.put(file["key"], content)
+    receipt = published.job(DAY_2, "ingest", "fx_rates", files=[file])
+    assert (receipt["error"], receipt["column"], receipt["rule"]) == ("ContractViolationError", column, rule)
+
+
+def test_a_malformed_line_is_kept_whole(published):
+    file = published.deliver(DAY_2, RATES_2)
+    published.store.put(file["key"], published.store.get(file["key"]) + b"2026-07-28,1.1\n")
+    receipt = published.job(DAY_2, "ingest", "fx_rates", files=[file])
+    assert (receipt["column"], receipt["rule"]) == ("*", "layout")
+    assert "line 3" in receipt["cause"]
+    assert published.rows("quarantine/fx_rates", "row") == [("2026-07-28,1.1",)]
+
+
+def test_a_closed_gate_opens_for_the_corrected_file_of_a_second_round(published):
+    file = published.deliver(DAY_2, [{"Date": "2026-07-29", "USD": "N/A", "GBP": "0.9"}])
+    orders = published.job(DAY_2, "ingest", "snowflake_orders")["key"]
+    keys = [published.job(DAY_2, "ingest", "fx_rates", files=[file])["key"], orders]
+    receipt = published.job(DAY_2, "check_bronze", receipts=keys)
+    assert receipt["verdict"] == "FAIL"
+    failed = [result for result in receipt["results"] if not result["success"]]
+    assert [(result["column"], result["observed"]) for result in failed] == [("USD", {"rows": 1, "unexpected": 1})]
+    mended = published.deliver(DAY_2, RATES_2, received=datetime(2026, 7, 30, 7, tzinfo=UTC))
+    how = {"attempt": 2, "round_": 1}
+    keys, verdicts = published.until_publish(DAY_2, [mended], **how)
+    assert verdicts == ["WARN", "PASS", "PASS"]
+    assert published.job(DAY_2, "publish_gold", receipts=keys, **how)["published"] is True
+    assert published.gold() == GOLD_2
+
+
+def test_silver_and_gold_gates_close_on_what_the_contracts_refuse(published):
+    file = published.deliver(DAY_2, [{"Date": "2026-07-29", "USD": "10.8", "GBP": "0.0000001"}])
+    _, verdicts = published.until_publish(DAY_2, [file])
+    assert verdicts == ["PASS", "FAIL", "FAIL"]
+    assert published.gold() == GOLD_1
+
+
+def test_a_changed_order_changes_its_old_day_and_takes_the_empty_row_away(ready, built):
+    ready.job(DAY_2, "publish_gold", receipts=built["keys"])
+    day_3 = date(2026, 7, 30)
+    # order 5 turns out to be in dollars, so no order in pounds is left on that day; no rates came in
+    ready.orders = [order(5, DAY_2, "USD", "12.00", updated=day_3)]
+    keys, verdicts = ready.until_publish(day_3)
+    assert verdicts == ["WARN", "PASS", "PASS"]
+    assert ready.job(day_3, "publish_gold", receipts=keys)["published"] is True
+    assert ready.gold() == [*GOLD_1, gold_row(29, "USD", 2, "1.2", 29, "110.00")]
+    assert len(ready.rows("silver/orders", "order_id")) == 5
+
+
+def test_a_missing_receipt_never_passes(published):
+    receipt = published.job(DAY_2, "check_bronze", receipts=["runs/none.json"])
+    assert (receipt["status"], receipt["error"]) == ("FAILED", "ReceiptMissingError")
+    receipt = published.job(DAY_2, "check_silver")
+    assert receipt["error"] == "ReceiptMissingError"
