@@ -62,6 +62,11 @@ class Laptop:
         content = body if isinstance(body, bytes) else body.encode()
         self.access.s3.put_object(Bucket=self.platform.lake_bucket, Key=key, Body=content)
 
+    def put_fx(self, day, body):
+        """The vendor's file of `day` as the test wants it, after those of the days before."""
+        vendor.deliver(self.access.s3, self.platform.lake_bucket, day - DAY)
+        self.put(fx_key(day), body)
+
     def start(self, day):
         return run.start(self.platform, day)
 

@@ -20,17 +20,21 @@ CASES = [
     pytest.param(
         0, lambda day: fx_file(day, USD="-1.1", JPY="-117.2"), ["USD", "exclusiveMinimum"], id="negative rates"
     ),
-    pytest.param(1, lambda day: without("JPY", day), ["JPY", "required"], id="a missing column"),
-    pytest.param(2, lambda _: HEADER + "\n", ["rows"], id="a header only"),
-    pytest.param(3, lambda _: "", ["empty"], id="an empty file"),
-    pytest.param(4, lambda _: b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\xff\xfe", [], id="not CSV at all"),
+    pytest.param(
+        1, lambda day: without("JPY", day), ["JPY", "required"], id="a missing column", marks=pytest.mark.slow
+    ),
+    pytest.param(2, lambda _: HEADER + "\n", ["rows"], id="a header only", marks=pytest.mark.slow),
+    pytest.param(3, lambda _: "", ["empty"], id="an empty file", marks=pytest.mark.slow),
+    pytest.param(
+        4, lambda _: b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\xff\xfe", [], id="not CSV at all", marks=pytest.mark.slow
+    ),
 ]
 
 
 @pytest.mark.parametrize(("offset", "broken", "words"), CASES)
 def test_a_broken_contract_fails_the_run_until_the_file_is_put_right(laptop, offset, broken, words):
     day = FIRST + offset * DAY
-    laptop.put(fx_key(day), broken(day))
+    laptop.put_fx(day, broken(day))
     bronze, gold = laptop.version("bronze/fx_rates"), laptop.version("gold/fct_daily_revenue")
     failed = laptop.run(day)
     assert failed.status == "FAILED"
@@ -39,18 +43,19 @@ def test_a_broken_contract_fails_the_run_until_the_file_is_put_right(laptop, off
     for word in ["fx_rates_bronze", fx_key(day), *words]:
         assert word in failed.failure.cause
     assert (laptop.version("bronze/fx_rates"), laptop.version("gold/fct_daily_revenue")) == (bronze, gold)
-    laptop.put(fx_key(day), fx_file(day))
+    laptop.put_fx(day, fx_file(day))
     mended = laptop.redrive(failed)
     assert mended.status == "SUCCEEDED", mended.failure
     assert [step.name for step in mended.steps].count("OpenRun") == 1
     assert_equals_sources(laptop, day)
 
 
+@pytest.mark.slow
 def test_a_violation_deep_in_a_file_is_quarantined_and_stops_the_ingest(laptop):
     """The Lambda reads only the head of a file; the job reads all of it."""
     day = FIRST + 7 * DAY
     good = [fx_row(day)] * 3000
-    laptop.put(fx_key(day), "\n".join([HEADER, *good, fx_row(day, GBP="-0.8")]) + "\n")
+    laptop.put_fx(day, "\n".join([HEADER, *good, fx_row(day, GBP="-0.8")]) + "\n")
     failed = laptop.run(day)
     assert (failed.status, failed.failure.state) == ("FAILED", "IngestSource")
     assert failed.failure.error == "ContractViolationError"
@@ -58,7 +63,7 @@ def test_a_violation_deep_in_a_file_is_quarantined_and_stops_the_ingest(laptop):
         assert word in failed.failure.cause
     assert laptop.rows("quarantine/fx_rates").num_rows == 1
     orders_before = [job for job in failed.jobs if job["subject"] == "snowflake_orders"]
-    laptop.put(fx_key(day), fx_file(day))
+    laptop.put_fx(day, fx_file(day))
     mended = laptop.redrive(failed)
     assert mended.status == "SUCCEEDED", mended.failure
     if orders_before and orders_before[-1]["state"] == "SUCCESS":

@@ -3,7 +3,7 @@
 import datetime
 
 import pytest
-from laptop import DAY, assert_equals_sources, fx_file, fx_key
+from laptop import DAY, assert_equals_sources, fx_file
 
 FIRST = datetime.date(2020, 3, 23)
 # Each keeps the contract, passes the gates before, and fails an expectation of its own layer.
@@ -21,16 +21,17 @@ def assert_held(laptop, ended, layer, gold_version):
     assert laptop.version("gold/fct_daily_revenue") == gold_version
 
 
+@pytest.mark.slow
 def test_one_run_is_held_at_each_gate_in_turn_and_ends_with_the_right_rows(laptop):
     gold = laptop.version("gold/fct_daily_revenue")
     ended = None
     for layer, rates in BAD.items():
-        laptop.put(fx_key(FIRST), fx_file(FIRST, **rates))
+        laptop.put_fx(FIRST, fx_file(FIRST, **rates))
         ended = laptop.run(FIRST) if ended is None else laptop.redrive(ended)
         assert_held(laptop, ended, layer, gold)
         ended = laptop.redrive(ended)  # nothing mended
         assert_held(laptop, ended, layer, gold)
-    laptop.put(fx_key(FIRST), fx_file(FIRST))
+    laptop.put_fx(FIRST, fx_file(FIRST))
     ended = laptop.redrive(ended)
     assert ended.status == "SUCCEEDED", ended.failure
     assert ended.redrive_count == 6
@@ -44,13 +45,13 @@ def test_one_run_is_held_at_each_gate_in_turn_and_ends_with_the_right_rows(lapto
 def test_a_held_day_does_not_reach_the_next_one(laptop, offset, layer):
     """D is held, D+1 is published meanwhile, D is redriven: both days end as the sources say."""
     day = FIRST + offset * 7 * DAY
-    laptop.put(fx_key(day), fx_file(day, **BAD[layer]))
+    laptop.put_fx(day, fx_file(day, **BAD[layer]))
     gold = laptop.version("gold/fct_daily_revenue")
     held = laptop.run(day)
     assert_held(laptop, held, layer, gold)
     after = laptop.run(day + DAY)
     assert after.status == "SUCCEEDED", after.failure
-    laptop.put(fx_key(day), fx_file(day))
+    laptop.put_fx(day, fx_file(day))
     mended = laptop.redrive(held)
     assert mended.status == "SUCCEEDED", mended.failure
     assert_equals_sources(laptop, day + DAY)

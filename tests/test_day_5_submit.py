@@ -2,11 +2,14 @@
 
 import json
 
+import pytest
+
 from local.emr.submit import run_with_spark_submit
 from local.home import ACCOUNT, SECRET_ACCESS_KEY
 from ops.laptop import JARS
 
 
+@pytest.mark.slow
 def test_a_job_of_the_day_runs_under_spark_submit_with_the_parameters_of_its_start(laptop, tmp_path):
     """Run again as it was started, an ingest finds its own commit and changes nothing."""
     pages = laptop.access.emr.list_job_runs(applicationId=laptop.platform.application_id, states=["SUCCESS"])
