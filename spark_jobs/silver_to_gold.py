@@ -24,10 +24,8 @@ from spark_jobs.transforms.daily_revenue import REMOVED, changed_rows
 from spark_jobs.transforms.newest import EXISTING, overlay
 
 ORDERS, RATES, GOLD = "silver/orders", "silver/fx_rates", "gold/fct_daily_revenue"
-# How far before a day its rate is looked for, a further step only when some row found none. On most days each currency
-# has a quote of the day among the candidates themselves; one that the ECB ceased to quote needs all there are.
+# The ECB never paused longer for a currency it still quotes; one that it ceased to quote needs the second pass below.
 RATE_WINDOW = timedelta(days=31)
-RATE_WINDOWS = (timedelta(0), RATE_WINDOW, None)
 _FIRST, _NEVER = date(1, 1, 1), date(9999, 12, 31)
 
 
@@ -37,10 +35,10 @@ def silver_to_gold(job: Job) -> Outcome:
     bases = {table: lake.version(table) for table in (RATES, ORDERS, GOLD)}
     path = f"candidates/{request.run_id}/{GOLD}/{request.attempt}"
     spans = None if bases[GOLD] is None else _touched(job, bases[RATES])
-    for rate_window in RATE_WINDOWS:
-        counted = _write(job, bases, spans, path, rate_window=rate_window)
-        if spans is None or not counted["without_rate"]:
-            break
+    counted = _write(job, bases, spans, path, rate_window=RATE_WINDOW)
+    if counted["without_rate"] and spans:
+        # a currency whose last quote is older than the window: look through all of them
+        counted = _write(job, bases, spans, path, rate_window=None)
     job.log.write("candidates_written", table=GOLD, rows=counted["rows"], path=path)
     written = TableReceipt(
         table=GOLD,

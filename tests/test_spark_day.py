@@ -267,7 +267,6 @@ def test_a_file_that_is_none_fails_by_column_and_rule(published, content, column
     assert (receipt["error"], receipt["column"], receipt["rule"]) == ("ContractViolationError", column, rule)
 
 
-@pytest.mark.slow
 def test_a_malformed_line_is_kept_whole(published):
     file = published.deliver(DAY_2, RATES_2)
     published.store.put(file["key"], published.store.get(file["key"]) + b"2026-07-28,1.1\n")
@@ -277,7 +276,6 @@ def test_a_malformed_line_is_kept_whole(published):
     assert published.rows("quarantine/fx_rates", "row") == [("2026-07-28,1.1",)]
 
 
-@pytest.mark.slow
 def test_a_closed_gate_opens_for_the_corrected_file_of_a_second_round(published):
     file = published.deliver(DAY_2, [{"Date": "2026-07-29", "USD": "N/A", "GBP": "0.9"}])
     orders = published.job(DAY_2, "ingest", "snowflake_orders")["key"]
@@ -294,7 +292,6 @@ def test_a_closed_gate_opens_for_the_corrected_file_of_a_second_round(published)
     assert published.gold() == GOLD_2
 
 
-@pytest.mark.slow
 def test_silver_and_gold_gates_close_on_what_the_contracts_refuse(published):
     file = published.deliver(DAY_2, [{"Date": "2026-07-29", "USD": "10.8", "GBP": "0.0000001"}])
     _, verdicts = published.until_publish(DAY_2, [file])
