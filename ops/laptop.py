@@ -39,9 +39,7 @@ def up(say: Callable[[str], None]) -> None:
         templates = pool.submit(deploy.prepare)
         state = start(home, port)
         try:
-            say("archives and templates")
-            folder = templates.result()
-            deploy.deploy(Access.laptop(), folder, state.snowflake_port, say)
+            deploy.deploy(Access.laptop(), templates.result(), state.snowflake_port, say)
             say("Snowflake's stand-in")
             if not wait_for_port(state.snowflake_port, 60):
                 raise OpsError(f"Snowflake's stand-in did not come up: see {home.path / 'snowflake.log'}")
