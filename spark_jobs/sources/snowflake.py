@@ -1,7 +1,7 @@
 """A Snowflake relation as a Spark data source: Snowflake's own result batches, one a partition, as Arrow.
 
-The query runs once, where Spark plans the read; each task then fetches its batch from where Snowflake left it. The
-secret is read by its ARN at use, so neither plan nor log holds it.
+The driver runs the query, once; each task then fetches its batch from where Snowflake left it. The secret is read by
+its ARN at use, so neither plan nor log holds it.
 
 Source: Spark's Python Data Source API; Snowflake connector, "Distributing Result Set Processing" (ResultBatch).
 """
@@ -9,6 +9,7 @@ Source: Spark's Python Data Source API; Snowflake connector, "Distributing Resul
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
@@ -33,8 +34,8 @@ _CREDENTIAL_ERRORS = (250001, 251005, 390100, 390101, 390144)  # refused at logi
 
 def read_relation(
     lake: Lake, contract: Contract, secret_arn: str | None, start: datetime | None, end: datetime
-) -> DataFrame:
-    """The relation's rows whose cursor lies in [start, end), typed as the contract says.
+) -> DataFrame | None:
+    """The relation's rows whose cursor lies in [start, end), typed as the contract says; None when there are none.
 
     Args:
         lake: the job's lake.
@@ -50,64 +51,77 @@ def read_relation(
     """
     if not secret_arn:
         raise InvalidRequestError(f"{contract.source_name}: the request names no secret")
-    source = contract.source or {}
-    _check_columns(contract, secret_arn)
-    lake.spark.dataSource.register(SnowflakeSource)
-    reader = lake.spark.read.format(FORMAT).schema(received_schema(contract))
-    options = {"secret_arn": secret_arn, "relation": source["relation"], "cursor": source["cursor"]}
-    options["end"] = _literal(end)
-    if start is not None:
-        options["start"] = _literal(start)
-    rows = reader.options(**options).load()
-    return rows.withColumns({"_file": sf.lit(None).cast("string"), "_received_at": sf.col(source["cursor"])})
+    batches = _query(contract, secret_arn, start, end)
+    if not batches:
+        return None
+    lake.spark.dataSource.register(source_of(batches))
+    rows = lake.spark.read.format(FORMAT).schema(received_schema(contract)).load()
+    cursor = (contract.source or {})["cursor"]
+    return rows.withColumns({"_file": sf.lit(None).cast("string"), "_received_at": sf.col(cursor)})
 
 
-class SnowflakeSource(DataSource):
-    """`spark.read.format("assay_snowflake")`, with options secret_arn, relation, cursor, end and perhaps start."""
+def source_of(batches: Sequence[bytes]) -> type[DataSource]:
+    """The data source of one query's result, `spark.read.format("assay_snowflake")`.
 
-    @classmethod
-    def name(cls) -> str:
-        """The format's name."""
-        return FORMAT
+    Args:
+        batches: pickled result batches. They hold keys to where Snowflake left the rows, so they travel inside the
+            class: options would show in the plan.
+    """
 
-    def reader(self, schema: StructType) -> DataSourceReader:
-        """What reads the relation in the given schema."""
-        return SnowflakeReader(schema, dict(self.options))
+    class SnowflakeSource(DataSource):
+        @classmethod
+        def name(cls) -> str:
+            return FORMAT
+
+        def reader(self, schema: StructType) -> DataSourceReader:
+            return SnowflakeReader(schema, batches)
+
+    return SnowflakeSource
 
 
 class SnowflakeReader(DataSourceReader):
-    """Runs the query when Spark plans, and fetches a result batch a task."""
+    """Fetches a result batch a task."""
 
-    def __init__(self, schema: StructType, options: Mapping[str, str]) -> None:
+    def __init__(self, schema: StructType, batches: Sequence[bytes]) -> None:
         self._schema = schema
-        self._options = options
+        self._batches = batches
 
     def partitions(self) -> Sequence[InputPartition]:
         """One partition a result batch."""
-        columns = ", ".join(field.name.upper() for field in self._schema.fields)
-        cursor = self._options["cursor"].upper()
-        # every name here comes from a released contract, and the moments are bound
-        query = f"SELECT {columns} FROM {self._options['relation']} WHERE {cursor} < %s::timestamp_ntz"  # noqa: S608
-        moments = [self._options["end"]]
-        if "start" in self._options:
-            query += f" AND {cursor} >= %s::timestamp_ntz"
-            moments.append(self._options["start"])
-        with closing(connect(self._options["secret_arn"])) as connection, closing(connection.cursor()) as statement:
-            statement.execute(query, moments)
-            return [InputPartition(batch) for batch in statement.get_result_batches() or []]
+        return [InputPartition(batch) for batch in self._batches]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """The batch's rows, in the types of the schema."""
         import pyarrow as pa
         from pyspark.sql.pandas.types import to_arrow_schema
 
-        table = partition.value.to_arrow()
-        if table is None:
-            return
+        table = pickle.loads(partition.value).to_arrow()  # noqa: S301 (pickled by this job's own driver)
         wanted = to_arrow_schema(self._schema, timestamp_utc=True)
         named = table.rename_columns([name.lower() for name in table.column_names]).select(wanted.names)
         columns = [_cast(named.column(field.name), field.type) for field in wanted]
         yield from pa.Table.from_arrays(columns, schema=wanted).to_batches()
+
+
+def _query(contract: Contract, secret_arn: str, start: datetime | None, end: datetime) -> list[bytes]:
+    """Run the query; its result batches that hold rows, pickled for the tasks that fetch them."""
+    from snowflake.connector import errors
+
+    relation, cursor = contract.location, (contract.source or {})["cursor"].upper()
+    columns = ", ".join(field.name.upper() for field in contract.fields)
+    # every name here comes from a released contract, and the moments are bound
+    query = f"SELECT {columns} FROM {relation} WHERE {cursor} < %s::timestamp_ntz"  # noqa: S608
+    moments = [_literal(end)]
+    if start is not None:
+        query += f" AND {cursor} >= %s::timestamp_ntz"
+        moments.append(_literal(start))
+    try:
+        with closing(connect(secret_arn)) as connection, closing(connection.cursor()) as statement:
+            described = statement.describe(f"SELECT * FROM {relation} LIMIT 0")  # noqa: S608
+            check_columns(contract, [column.name.lower() for column in described])
+            statement.execute(query, moments)
+            return [pickle.dumps(batch) for batch in statement.get_result_batches() or [] if batch.rowcount]
+    except errors.Error as error:
+        raise SourceUnavailableError(f"{relation}: Snowflake answered with error {error.errno}") from None
 
 
 def connect(secret_arn: str) -> Any:
@@ -141,18 +155,6 @@ def _secret(secret_arn: str) -> dict[str, Any]:
     answer = boto3.client("secretsmanager").get_secret_value(SecretId=secret_arn)
     secret: dict[str, Any] = json.loads(answer["SecretString"])
     return secret
-
-
-def _check_columns(contract: Contract, secret_arn: str) -> None:
-    from snowflake.connector import errors
-
-    relation = contract.location
-    try:
-        with closing(connect(secret_arn)) as connection, closing(connection.cursor()) as statement:
-            described = statement.describe(f"SELECT * FROM {relation} LIMIT 0")  # noqa: S608 (a released contract)
-    except errors.Error as error:
-        raise SourceUnavailableError(f"{relation}: Snowflake answered with error {error.errno}") from None
-    check_columns(contract, [column.name.lower() for column in described])
 
 
 def check_columns(contract: Contract, names: Sequence[str]) -> None:
