@@ -58,6 +58,7 @@ def serve(home: Home, port: int, jars: Path) -> None:
 
     state = CloudState(pid=os.getpid(), port=port, snowflake_port=free_port())
     ministack_cloud.count_loopback_as_secure()
+    ministack_cloud.unpack_code_once(home.scratch / "lambda-code")
     local.stepfunctions.install(state.endpoint_url)
     emr = local.emr.install(endpoint_url=state.endpoint_url, jars=jars, state_dir=home.path)
     snowflake = start_snowflake(home, state.snowflake_port)
