@@ -16,7 +16,8 @@ import types
 from pathlib import Path
 from typing import Any
 
-import delta.tables  # noqa: F401  # imported ahead of the job, as pyspark is
+import boto3  # noqa: F401  # imported ahead of the job, as pyspark is
+import delta.tables  # noqa: F401
 import pyspark.sql.functions
 import pyspark.sql.types  # noqa: F401
 from pyspark import SparkConf, SparkContext
