@@ -17,7 +17,7 @@ from ops.errors import OpsError
 from ops.executions import Event, Failure, Step
 from ops.platform import Platform
 
-POLL_SECONDS = 0.25
+POLL_SECONDS = 1.0  # a look takes a tenth of a second of this core and of the laptop cloud's
 
 
 @dataclass(frozen=True, kw_only=True)
