@@ -1,7 +1,8 @@
 """What the laptop cloud needs of ministack 1.5.33 beyond its public API.
 
-Source: ministack 1.5.33, core/lambda_runtime.py (execution credentials, Worker._spawn), services/eventbridge.py (events of AWS
-services), services/cloudformation/provisioners.py (resource types), app.py and core/router.py (services).
+Source: ministack 1.5.33, core/lambda_runtime.py (execution credentials, Worker._spawn), services/eventbridge.py
+(events of AWS services), services/cloudformation/provisioners.py (resource types), app.py and core/router.py
+(services).
 """
 
 from __future__ import annotations
