@@ -5,8 +5,6 @@ from __future__ import annotations
 import datetime
 import time
 
-from rich.live import Live
-
 from ops import lake, laptop, run, show
 from ops.errors import OpsError
 from ops.platform import Platform, platform
@@ -39,10 +37,7 @@ def demo() -> None:
 
 
 def _run(target: Platform, day: datetime.date) -> None:
-    with Live(console=show.CONSOLE, refresh_per_second=4) as live:
-        execution = run.start(target, day)
-        now = run.watch(target, execution, lambda progress: live.update(show.states(progress)))
-    show.CONSOLE.print(show.ending(now))
+    now = show.watched(target, run.start(target, day))
     if now.status != "SUCCEEDED":
         raise OpsError(f"the run of {day} ended {now.status}")
     counts = [

@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
-from rich.live import Live
 
 from local.home import Home
 from ops import demo as demonstration
@@ -152,9 +151,7 @@ def follow(stage: str, execution_arn: str, as_json: bool) -> None:
         now = run.watch(target, execution_arn, lambda _: None)
         print(show.as_json(show.summary(now)))
     else:
-        with Live(console=show.CONSOLE, refresh_per_second=4, transient=False) as live:
-            now = run.watch(target, execution_arn, lambda progress: live.update(show.states(progress)))
-        show.CONSOLE.print(show.ending(now))
+        now = show.watched(target, execution_arn)
     if now.status != "SUCCEEDED":
         raise typer.Exit(1)
 

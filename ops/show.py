@@ -9,9 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from ops import run
+from ops.platform import Platform
 from ops.run import Progress
 
 STYLES = {"SUCCEEDED": "green", "SUCCESS": "green", "RUNNING": "cyan", "FAILED": "red", "ABORTED": "red"}
@@ -28,6 +31,18 @@ def as_json(value: Any) -> str:
         return str(item)
 
     return json.dumps(value, indent=2, default=plain)
+
+
+def watched(platform: Platform, execution_arn: str) -> Progress:
+    """Follow an execution to its end: its states live on a terminal, at the end elsewhere, and then how it ended."""
+    if CONSOLE.is_terminal:
+        with Live(console=CONSOLE, refresh_per_second=4) as live:
+            now = run.watch(platform, execution_arn, lambda progress: live.update(states(progress)))
+    else:
+        now = run.watch(platform, execution_arn, lambda _: None)
+        CONSOLE.print(states(now))
+    CONSOLE.print(ending(now))
+    return now
 
 
 def summary(now: Progress) -> dict[str, Any]:
@@ -77,12 +92,12 @@ def states(now: Progress) -> RenderableType:
     for step in now.steps:
         if step.name == "IngestSource":  # one line for the Map, its job runs beside it
             continue
-        runs = behind.pop(step.name.removesuffix("Sources"), [])
+        jobs = behind.pop(step.name.removesuffix("Sources"), [])
         status = "SUCCEEDED" if step.ended else "RUNNING" if now.status == "RUNNING" else "FAILED"
         elapsed = (
             step.seconds if step.ended else (clock - step.started).total_seconds() if status == "RUNNING" else None
         )
-        table.add_row(step.name, styled(status), seconds(elapsed), Text(", ".join(_job(job) for job in runs)))
+        table.add_row(step.name, styled(status), seconds(elapsed), Text(", ".join(_job(job) for job in jobs)))
     return table
 
 
