@@ -103,12 +103,21 @@ def test_the_history_goes_on(machines: Machines) -> None:
 
 
 def test_parallel_runs_only_the_failed_branch_from_its_failed_state(machines: Machines) -> None:
+    first_is_done = threading.Event()
+    fail_once = failing(1)
+
+    def fail_after_the_first(event: Any) -> Any:
+        assert first_is_done.wait(10)
+        return fail_once(event)
+
     for name in ("a", "b1"):
         machines.function(name, echo)
-    machines.function("b2", failing(1))
+    machines.function("b2", fail_after_the_first)
     branches = [sequence("A", A=task("a")), sequence("B1", B1=task("b1", Next="B2"), B2=task("b2"))]
     execution = machines.start(machine("P", P={"Type": "Parallel", "Branches": branches, "End": True}), 1)
-    execution.wait()
+    execution.wait_for("TaskStateExited", 2)
+    first_is_done.set()
+    assert execution.wait().error == "Boom"
     machines.calls.clear()
     assert execution.redrive().output() == [1, 1]
     assert machines.calls == ["b2:1"]
