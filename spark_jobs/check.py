@@ -7,6 +7,7 @@ it decides by the verdict.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from pyspark.sql import functions as sf
 
@@ -23,7 +24,13 @@ from spark_jobs.transforms.daily_revenue import REMOVED
 
 def check_bronze(job: Job) -> Outcome:
     """The verdict on what ingest appended. Its row rules were judged there, so only expectations are left."""
-    return _outcome(job, [Batch(contract=each, rows=parsed(each, run_rows(job, each))) for each in contracts.sources()])
+    return _outcome(
+        job,
+        [
+            Batch(contract=each, rows=parsed(each, run_rows(job, each)), may_be_empty=True)
+            for each in contracts.sources()
+        ],
+    )
 
 
 def check_silver(job: Job) -> Outcome:
@@ -38,7 +45,7 @@ def check_gold(job: Job) -> Outcome:
     batches = [_candidates(job, each, **{REMOVED: "boolean"}) for each in _all_of("gold", tables)]
     return _outcome(
         job,
-        [Batch(contract=each.contract, rows=each.rows.where(~sf.col(REMOVED)), rules=each.rules) for each in batches],
+        [replace(each, rows=each.rows.where(~sf.col(REMOVED))) for each in batches],
     )
 
 
@@ -58,7 +65,7 @@ def _all_of(layer: str, tables: Iterable[TableReceipt]) -> list[tuple[Contract, 
 def _candidates(job: Job, pair: tuple[Contract, TableReceipt], **extra: str) -> Batch:
     contract, written = pair
     rows = job.lake.read_candidates(contract, written.path, **extra)
-    return Batch(contract=contract, rows=rows, rules=row_rules(contract))
+    return Batch(contract=contract, rows=rows, rules=row_rules(contract), may_be_empty=True)
 
 
 def _outcome(job: Job, batches: list[Batch]) -> Outcome:
