@@ -118,6 +118,7 @@ def _launch_environment(around: Surroundings) -> dict[str, str]:
         "SPARK_CODE_KEY": artifacts.spark_code_key,
         "SPARK_DEPS_KEY": artifacts.spark_deps_key,
         "SPARK_CONF": json.dumps(dict(settings.spark.conf)),
+        "FAIL_FROM": json.dumps({severity: str(count) for severity, count in settings.fail_from.items() if count}),
         "JOB_TIMEOUT_MINUTES": str(settings.job.timeout_minutes),
     }
 

@@ -89,6 +89,7 @@ class Settings:
     schedule_enabled: bool
     notice_emails: tuple[str, ...]
     encrypt_notices: bool
+    fail_from: Mapping[str, int | None]
 
 
 def load(stage: str, *, config: Path = CONFIG, host: str | None = None) -> Settings:
@@ -100,20 +101,26 @@ def load(stage: str, *, config: Path = CONFIG, host: str | None = None) -> Setti
         host: the architecture that `host` stands for; that of this machine unless told.
     Raises:
         SettingsError: no such stage, not YAML, a key that breaks the schema, or values that do not go together.
-    Source: config/settings.schema.json
+    Source: config/settings.schema.json, config/dq.schema.json
     """
     path = config / f"{stage}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(found.stem for found in config.glob("*.yaml") if found.stem != "dq"))
         raise SettingsError(f"{path}: there is no stage {stage!r}; known are {known}")
-    try:
-        values = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path}: not YAML: {error}") from error
-    _check(values, schema=json.loads((config / "settings.schema.json").read_text()), path=path)
-    settings = _settings(stage, values, host or _host_architecture())
+    values = _read(path, schema=config / "settings.schema.json")
+    quality = _read(config / "dq.yaml", schema=config / "dq.schema.json")
+    settings = _settings(stage, values, quality, host or _host_architecture())
     _check_together(settings, path)
     return settings
+
+
+def _read(path: Path, *, schema: Path) -> dict[str, Any]:
+    try:
+        values: dict[str, Any] = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path}: not YAML: {error}") from error
+    _check(values, schema=json.loads(schema.read_text()), path=path)
+    return values
 
 
 def _check(values: object, *, schema: Mapping[str, Any], path: Path) -> None:
@@ -155,7 +162,7 @@ def _check_together(settings: Settings, path: Path) -> None:
             raise SettingsError(f"{path}: network.zones: {zone} is not in region {settings.region}")
 
 
-def _settings(stage: str, values: Mapping[str, Any], host: str) -> Settings:
+def _settings(stage: str, values: Mapping[str, Any], quality: Mapping[str, Any], host: str) -> Settings:
     network, spark = values["network"], values["spark"]
     capacity = spark["initial_capacity"]
     return Settings(
@@ -191,6 +198,7 @@ def _settings(stage: str, values: Mapping[str, Any], host: str) -> Settings:
         schedule_enabled=values["schedule"]["enabled"],
         notice_emails=tuple(values["notices"]["emails"]),
         encrypt_notices=values["notices"]["encrypted"],
+        fail_from=quality["fail_from"],
     )
 
 

@@ -220,6 +220,7 @@ class Launcher(Settler):
             work=today,
             bucket=self.lake.bucket,
             secret_arn=self.settings.secret_arns.get(ask.subject) if ask.step == "ingest" else None,
+            fail_from=self.settings.fail_from,
         )
 
     def _inputs(self, run: Run, ask: Ask) -> requests.Inputs:

@@ -42,9 +42,17 @@ def receipt_inputs(receipts: Sequence[str]) -> Inputs:
 
 
 def build(
-    *, ask: Ask, name: JobName, run: Run, inputs: Inputs, work: Work, bucket: str, secret_arn: str | None
+    *,
+    ask: Ask,
+    name: JobName,
+    run: Run,
+    inputs: Inputs,
+    work: Work,
+    bucket: str,
+    secret_arn: str | None,
+    fail_from: Mapping[str, str],
 ) -> Json:
-    """The request object.
+    """The request object; it names all that decides what its job run does, `fail_from` among it.
 
     Raises:
         InvalidRequestError: a receipt is not this run's.
@@ -65,6 +73,7 @@ def build(
         "receipt_key": name.receipt_key,
         "inputs": {"receipts": list(inputs.receipts), "files": [_file(each) for each in inputs.files]},
         "secret_arn": secret_arn,
+        "fail_from": {severity: int(count) for severity, count in fail_from.items()},
         "input_digest": inputs.digest,
         "code_digest": work.code_digest,
         "contracts_digest": work.contracts_digest,

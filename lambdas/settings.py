@@ -88,6 +88,7 @@ class LaunchSettings(FinishedSettings):
         job_roles: actor (ingest, check, silver, gold, publish) to execution role ARN.
         secret_arns: source to the ARN of its secret; sources without one are absent.
         spark_conf: the stage's own Spark settings.
+        fail_from: severity to the number of failed expectations that close a gate; severities that never do are absent.
     """
 
     code_bucket: str
@@ -95,6 +96,7 @@ class LaunchSettings(FinishedSettings):
     job_roles: Mapping[str, str]
     secret_arns: Mapping[str, str]
     spark_conf: Mapping[str, str]
+    fail_from: Mapping[str, str]
     spark_entry_key: str
     spark_code_key: str
     spark_deps_key: str

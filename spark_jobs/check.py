@@ -70,6 +70,6 @@ def _candidates(job: Job, pair: tuple[Contract, TableReceipt], **extra: str) -> 
 
 def _outcome(job: Job, batches: list[Batch]) -> Outcome:
     results = evaluate(batches, {"data_date": job.request.data_date})
-    decided = verdict(results)
+    decided = verdict(results, job.request.fail_from)
     job.log.write("checked", verdict=decided)
     return Outcome(verdict=decided, results=results)

@@ -10,6 +10,7 @@ Source: spark_jobs/expectation_kinds.py has the expectations themselves.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -67,10 +68,10 @@ def evaluate(batches: Sequence[Batch], run: Mapping[str, Any]) -> tuple[Result, 
     )
 
 
-def verdict(results: Sequence[Result]) -> str:
-    """FAIL when an error expectation failed, WARN when another did, else PASS."""
-    failed = {result["severity"] for result in results if not result["success"]}
-    if "error" in failed:
+def verdict(results: Sequence[Result], fail_from: Mapping[str, int]) -> str:
+    """PASS when no expectation failed, FAIL when as many of a severity did as `fail_from` says, else WARN."""
+    failed = Counter(result["severity"] for result in results if not result["success"])
+    if any(failed[severity] >= count for severity, count in fail_from.items()):
         return "FAIL"
     return "WARN" if failed else "PASS"
 

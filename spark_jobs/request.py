@@ -27,7 +27,12 @@ class LandedFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One job run's work. `interval_start` is None for the whole history."""
+    """One job run's work.
+
+    Attributes:
+        interval_start: None for the whole history.
+        fail_from: severity to the number of failed expectations that make a verdict FAIL.
+    """
 
     run_id: str
     step: str
@@ -44,6 +49,7 @@ class Request:
     files: tuple[LandedFile, ...]
     secret_arn: str | None
     input_digest: str
+    fail_from: Mapping[str, int]
 
     def transaction(self, table: str) -> str:
         """The Delta transaction of this step's commit to a table: the same for every attempt on the same input."""
@@ -81,6 +87,7 @@ def parse_request(content: bytes) -> Request:
             files=tuple(_file(each) for each in inputs.get("files", ())),
             secret_arn=document.get("secret_arn"),
             input_digest=document["input_digest"],
+            fail_from={severity: int(count) for severity, count in document["fail_from"].items()},
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InvalidRequestError(f"not a request: {type(error).__name__}: {error}") from error

@@ -45,6 +45,7 @@ SETTINGS = LaunchSettings(
     job_roles=ROLES,
     secret_arns={"snowflake_orders": f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:assay/test/snowflake-AbCdEf"},
     spark_conf={},
+    fail_from={"error": "1"},
     spark_entry_key="spark/code1/main.py",
     spark_code_key="spark/code1/code.zip",
     spark_deps_key="spark/deps-1.tar.gz",

@@ -58,7 +58,7 @@ def test_a_function_is_given_exactly_what_its_code_reads(module):
 def test_json_in_the_environment_can_be_read(stage):
     for function in _functions(stage).values():
         for name, value in function["Properties"]["Environment"]["Variables"].items():
-            if name in {"JOB_ROLES", "SPARK_CONF", "GLUE_DATABASES"}:
+            if name in {"JOB_ROLES", "SPARK_CONF", "FAIL_FROM", "GLUE_DATABASES"}:
                 assert isinstance(json.loads(value), dict)
 
 

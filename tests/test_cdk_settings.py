@@ -35,6 +35,22 @@ def test_every_stage_loads(stage):
     assert settings.load(stage).stage == stage
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param("fail_from: {error: 0, warn: null}", ["dq.yaml", "fail_from.error", "rule minimum"], id="no-gate"),
+        pytest.param("fail_from: {warn: 1}", ["dq.yaml", "fail_from", "'error' is a required"], id="no-error"),
+        pytest.param("fail_from: {error: 1, warn: null", ["dq.yaml", "not YAML"], id="not-yaml"),
+    ],
+)
+def test_thresholds_that_cannot_be_meant_are_refused(config, text, words):
+    (config / "dq.yaml").write_text(text)
+    with pytest.raises(settings.SettingsError) as refused:
+        settings.load("dev", config=config)
+    for word in words:
+        assert word in str(refused.value)
+
+
 def test_local_takes_the_architecture_of_the_machine_and_has_no_network():
     local = settings.load("local", host="arm64")
     assert (local.architecture, local.network, local.account) == ("arm64", None, "000000000000")

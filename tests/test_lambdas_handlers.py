@@ -109,6 +109,7 @@ class Cloud:
             "APPLICATION_ID": self.application_id,
             "JOB_ROLES": json.dumps(ROLES),
             "SECRET_ARNS": "{}",
+            "FAIL_FROM": '{"error": "1"}',
             "SPARK_CONF": '{"spark.driver.extraJavaOptions": "-Da=1 -Db=2"}',
             "SPARK_ENTRY_KEY": "spark/1/main.py",
             "SPARK_CODE_KEY": "spark/1/code.zip",

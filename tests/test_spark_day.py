@@ -75,7 +75,7 @@ class World:
             "data_date": str(day), "interval": {"start": start, "end": f"{day + timedelta(days=1)}T00:00:00Z"},
             "lake": str(self.folder), "receipt_key": receipt_key,
             "inputs": {"receipts": list(receipts), "files": list(files)},
-            "secret_arn": "arn:secret", "input_digest": hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:12],
+            "secret_arn": "arn:secret", "fail_from": {"error": 1}, "input_digest": hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:12],
         }  # fmt: skip
         code = entry.perform(parse_request(json.dumps(document).encode()), self.store, self.spark)
         receipt = json.loads(self.store.get(receipt_key))

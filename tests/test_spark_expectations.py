@@ -242,13 +242,16 @@ def test_an_unknown_expectation_is_refused(spark):  # noqa: F811
 
 
 @pytest.mark.parametrize(
-    ("failed", "expected"),
+    ("failed", "fail_from", "expected"),
     [
-        pytest.param([], "PASS", id="none"),
-        pytest.param(["warn"], "WARN", id="warn"),
-        pytest.param(["warn", "error"], "FAIL", id="error"),
+        pytest.param([], {"error": 1}, "PASS", id="none"),
+        pytest.param(["warn", "warn"], {"error": 1}, "WARN", id="warn"),
+        pytest.param(["warn", "error"], {"error": 1}, "FAIL", id="error"),
+        pytest.param(["error"], {"error": 2}, "WARN", id="one-error-of-two"),
+        pytest.param(["warn", "warn"], {"error": 1, "warn": 2}, "FAIL", id="two-warnings"),
     ],
 )
-def test_the_verdict_follows_the_worst_failure(failed, expected):
+def test_the_verdict_follows_the_thresholds(failed, fail_from, expected):
     kept = {"severity": "error", "success": True}
-    assert verdict([kept, *({"severity": each, "success": False} for each in failed)]) == expected
+    results = [kept, *({"severity": each, "success": False} for each in failed)]
+    assert verdict(results, fail_from) == expected

@@ -230,6 +230,7 @@ def day(monkeypatch: pytest.MonkeyPatch) -> Iterator[Day]:
         "JOB_ROLES": json.dumps(ROLES),
         "SECRET_ARNS": "{}",
         "SPARK_CONF": "{}",
+        "FAIL_FROM": '{"error": "1"}',
         "SPARK_ENTRY_KEY": "spark/1/main.py",
         "SPARK_CODE_KEY": "spark/1/code.zip",
         "SPARK_DEPS_KEY": "spark/deps-1.tar.gz",
