@@ -51,6 +51,7 @@ lint: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m ops.workflow_lint
+	@$(BIN)/assay contract check
 
 test: lint ## everything CI asks for
 	@$(BIN)/pytest -m "not slow"

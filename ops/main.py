@@ -12,8 +12,8 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.home import Home
+from ops import contract_commands, deploy, laptop, run, show
 from ops import demo as demonstration
-from ops import deploy, laptop, run, show
 from ops.errors import OpsError
 from ops.platform import Access, platform
 
@@ -23,6 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(contract_commands.app, name="contract")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Stage = Annotated[str, typer.Option(help="local, dev or prod.")]
 Execution = Annotated[str, typer.Argument(help="ARN, name or run id of an execution, or `last`.")]
