@@ -1,4 +1,4 @@
-"""ValidateContracts: claim the landed files for the run, and judge their heads."""
+"""ValidateContracts: verify the contracts, claim the landed files for the run, and judge their heads."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from contracts import contract as contracts
-from contracts.errors import InvalidRequestError
+from contracts import releases
+from contracts.errors import ContractError, InvalidRequestError
 from lambdas import aws, runtime
 from lambdas.arrivals import claim, list_landed, matching
 from lambdas.digests import check_compatible, released
@@ -23,11 +24,15 @@ def lambda_handler(event: Mapping[str, Any]) -> Json:
         event: run_id.
     Returns:
         Per source of files: how many are the run's, and how many rows of their heads were judged.
+    Raises:
+        ContractError: a contract in this code is broken, or was altered after its release.
     """
     settings, ledger = runtime.settings(ValidateSettings), runtime.ledger()
     run = ledger.run(text_of(event, "run_id"))
     if run is None:
         raise InvalidRequestError(f"run {event['run_id']} is not in the ledger; start an execution, which opens one")
+    if problems := releases.problems(releases.pinned()):
+        raise ContractError(f"{problems[0]} (`assay contract check` names all {len(problems)})")
     check_compatible(run.schemas, released())
     answer: Json = {"sources": {}}
     for contract in contracts.sources():

@@ -53,8 +53,8 @@ def contracts_of(**versions: str) -> Released:
     "today",
     [
         pytest.param(contracts_of(v1_0_0="x"), id="unchanged"),
-        pytest.param(contracts_of(v1_0_0="x", v1_0_1="y"), id="revision"),
-        pytest.param(contracts_of(v1_0_0="x", v1_1_0="y"), id="addition"),
+        pytest.param(contracts_of(v1_0_0="x", v1_0_1="y"), id="addition"),
+        pytest.param(contracts_of(v1_0_0="x", v1_1_0="y"), id="revision"),
     ],
 )
 def test_run_goes_on_with_compatible_contracts(today: Released) -> None:

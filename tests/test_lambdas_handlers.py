@@ -17,7 +17,8 @@ from moto import mock_aws
 from moto.emrserverless.models import emrserverless_backends
 
 from contracts import contract as contracts
-from contracts.errors import InvalidRequestError, QualityGateClosedError, SourceUnavailableError
+from contracts import releases
+from contracts.errors import ContractError, InvalidRequestError, QualityGateClosedError, SourceUnavailableError
 from lambdas import aws, runtime
 from lambdas.names import JobName
 
@@ -201,6 +202,14 @@ def test_landed_files_are_judged_and_odd_ones_counted(cloud: Cloud, capsys: pyte
         "sources": {"fx_rates": {"files": 1, "rows_judged": 1}}
     }
     assert '"FilesRefused":[1.0]' in capsys.readouterr().out
+
+
+def test_a_contract_altered_after_its_release_stops_the_run(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = cloud.open()
+    pins = {**releases.pinned(), "orders_silver/1-0-0": "0" * 64}
+    monkeypatch.setattr(releases, "pinned", lambda: pins)
+    with pytest.raises(ContractError, match="orders_silver 1-0-0: was altered after its release"):
+        cloud.call("validate_contracts", {"run_id": run_id})
 
 
 def test_job_run_is_started_in_the_application_with_what_the_stage_wants(cloud: Cloud) -> None:
