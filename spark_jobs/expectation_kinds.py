@@ -10,6 +10,7 @@ Source: Great Expectations 1.24, Expectation gallery and its Spark metrics.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,13 +21,12 @@ from typing import Any
 
 from pyspark.sql import Column
 from pyspark.sql import functions as sf
-from pyspark.sql.types import ByteType, IntegerType, LongType, ShortType, StructType
+from pyspark.sql.types import BooleanType, IntegralType, NumericType, StringType, StructType
 
 from contracts.errors import UnsupportedKeywordError
 
 Kwargs = Mapping[str, Any]
 Rows = tuple[Column, Column]  # which rows an expectation evaluates, and which of those fail it
-_INTEGRAL = (ByteType, ShortType, IntegerType, LongType)
 _LARGEST_ACCURACY = 2**31 - 1  # of percentile_approx: every value counts
 
 
@@ -41,13 +41,16 @@ class RowWise:
 class OneValue:
     """About one value of the table, which Spark computes and `judge` decides on."""
 
-    compile: Callable[[Kwargs], Column]
+    compile: Callable[[Kwargs, StructType], Column]
     judge: Callable[[Any, Kwargs], bool]
 
 
 @dataclass(frozen=True)
 class Repeats:
-    """About how often the values of some columns repeat; `measure` is None where each repeated row fails."""
+    """About how often the values of some columns repeat; `measure` is None where each repeated row fails.
+
+    `ignore_row_if` says which rows are left out: unless it says otherwise, those that have only nulls there.
+    """
 
     columns: Callable[[Kwargs], Sequence[str]]
     measure: Callable[[Mapping[str, int]], float] | None = None
@@ -117,6 +120,17 @@ def _values(failing: Callable[[Column, Kwargs], Column]) -> RowWise:
     return RowWise(compiled)
 
 
+def _between(kwargs: Kwargs, schema: StructType) -> Rows:
+    """About each value that is not null, whose column must compare with the bounds."""
+    column, bounds = kwargs["column"], [kwargs.get("min_value"), kwargs.get("max_value")]
+    kind = schema[column].dataType
+    numbers = any(isinstance(bound, int | float | Decimal) for bound in bounds)
+    if isinstance(kind, BooleanType) or (isinstance(kind, StringType) and numbers):
+        raise UnsupportedKeywordError(f"column {column} is a {kind.simpleString()}, its bounds are not")
+    value = sf.col(column)
+    return value.isNotNull(), ~between(value, kwargs)
+
+
 def _every_row(failing: Callable[[Column], Column]) -> RowWise:
     return RowWise(lambda kwargs, _: (sf.lit(True), failing(sf.col(kwargs["column"]))))
 
@@ -140,23 +154,26 @@ def _greater(one: Column, other: Column, kwargs: Kwargs) -> Column:
     return ~((one >= other) | one.eqNullSafe(other)) if kwargs.get("or_equal") else ~(one > other)
 
 
-def _sum_of_columns(kwargs: Kwargs, schema: StructType) -> Rows:
-    columns = [sf.col(name) for name in kwargs["column_list"]]
-    nulls = [column.isNull() for column in columns]
-    left_out = {
+def present(columns: Sequence[str], kwargs: Kwargs) -> Column:
+    """The rows that an expectation of several columns is about, by its `ignore_row_if`."""
+    nulls = [sf.col(name).isNull() for name in columns]
+    return ~{
         "all_values_are_missing": reduce(Column.__and__, nulls),
         "any_value_is_missing": reduce(Column.__or__, nulls),
         "never": sf.lit(False),
     }[kwargs.get("ignore_row_if", "all_values_are_missing")]
+
+
+def _sum_of_columns(kwargs: Kwargs, schema: StructType) -> Rows:
     # whole numbers in a decimal that no sum of them outgrows
     parts = [
         sf.coalesce(
-            sf.col(name).cast("decimal(38,0)") if isinstance(schema[name].dataType, _INTEGRAL) else sf.col(name),
+            sf.col(name).cast("decimal(38,0)") if isinstance(schema[name].dataType, IntegralType) else sf.col(name),
             sf.lit(0),
         )
         for name in kwargs["column_list"]
     ]
-    return ~left_out, reduce(Column.__add__, parts) != sf.lit(kwargs["sum_total"])
+    return present(kwargs["column_list"], kwargs), reduce(Column.__add__, parts) != sf.lit(kwargs["sum_total"])
 
 
 def _matches(value: Column, regex: str) -> Column:
@@ -222,19 +239,40 @@ def _pattern_of_strftime(layout: str) -> tuple[str, list[str]]:
 
 def _value(aggregate: Callable[[Column], Column], judge: Callable[[Any, Kwargs], bool] = within) -> OneValue:
     """About one aggregate of a column."""
-    return OneValue(lambda kwargs: aggregate(kept(kwargs, sf.col(kwargs["column"]))), judge)
+    return OneValue(lambda kwargs, _: aggregate(kept(kwargs, sf.col(kwargs["column"]))), judge)
 
 
-def _numbers(column: Column) -> Column:
+def _of_numbers(
+    aggregate: Callable[[Column, Kwargs], Column], judge: Callable[[Any, Kwargs], bool] = within
+) -> OneValue:
+    """About one aggregate of a column, which must hold numbers."""
+
+    def compiled(kwargs: Kwargs, schema: StructType) -> Column:
+        column = kwargs["column"]
+        kind = schema[column].dataType
+        if not isinstance(kind, NumericType):
+            raise UnsupportedKeywordError(f"column {column} is a {kind.simpleString()}, not a number")
+        return aggregate(kept(kwargs, sf.col(column)), kwargs)
+
+    return OneValue(compiled, judge)
+
+
+def _sum(kwargs: Kwargs, schema: StructType) -> Column:
+    """The sum, that of whole numbers in a decimal that none outgrows."""
+    value = kept(kwargs, sf.col(kwargs["column"]))
+    whole = isinstance(schema[kwargs["column"]].dataType, IntegralType)
+    return sf.sum(value.cast("decimal(20,0)") if whole else value)
+
+
+def _not_nan(column: Column) -> Column:
     """The values as doubles, without NaN: a quantile leaves it out."""
     number = column.cast("double")
     return sf.when(~sf.isnan(number), number)
 
 
-def _quantiles(kwargs: Kwargs) -> Column:
-    wanted = list(kwargs["quantile_ranges"]["quantiles"])
-    values = _numbers(kept(kwargs, sf.col(kwargs["column"])))
-    return sf.percentile_approx(values, wanted, _LARGEST_ACCURACY)
+def _quantiles(column: Column, kwargs: Kwargs) -> Column:
+    wanted = [float(each) for each in kwargs["quantile_ranges"]["quantiles"]]
+    return sf.percentile_approx(_not_nan(column), wanted, _LARGEST_ACCURACY)
 
 
 def _each_within(observed: Any, kwargs: Kwargs) -> bool:
@@ -242,9 +280,14 @@ def _each_within(observed: Any, kwargs: Kwargs) -> bool:
     if not observed:
         return False
     return all(
-        within(value, {"min_value": low, "max_value": high})
+        within(value, {"min_value": low, "max_value": high}) or _close(value, low) or _close(value, high)
         for value, (low, high) in zip(observed, ranges, strict=True)
     )
+
+
+def _close(value: Any, bound: float | None) -> bool:
+    """Whether a quantile all but equals a bound, which is enough to keep it."""
+    return bound is not None and math.isfinite(float(value)) and abs(float(value) - bound) <= 1e-8 + 1e-4 * abs(bound)
 
 
 def _alike(observed: Sequence[Any], wanted: Sequence[Any]) -> tuple[set[str], set[str]]:
@@ -266,13 +309,13 @@ def _in_set(observed: Any, kwargs: Kwargs) -> bool:
 
 
 def _equals_set(observed: Any, kwargs: Kwargs) -> bool:
-    there, wanted = _alike(observed or (), kwargs["value_set"])
-    return there == wanted
+    return _in_set(observed, kwargs) and _contains_set(observed, kwargs)
 
 
 def _contains_set(observed: Any, kwargs: Kwargs) -> bool:
     there, wanted = _alike(observed or (), kwargs["value_set"])
-    return there >= wanted
+    # a value that is asked for twice is never there twice
+    return there >= wanted and len(wanted) == len(kwargs["value_set"])
 
 
 def _set_of(judge: Callable[[Any, Kwargs], bool]) -> OneValue:
@@ -291,9 +334,10 @@ def _column_set(schema: StructType, kwargs: Kwargs) -> tuple[Any, bool]:
 
 
 def _type_in(schema: StructType, kwargs: Kwargs) -> tuple[Any, bool]:
-    """By the name of the type's class in Spark, such as DecimalType."""
-    observed = type(schema[kwargs["column"]].dataType).__name__
-    return observed, observed in kwargs.get("type_list", [kwargs.get("type_")])
+    """By the name of the type's class in Spark, such as DecimalType, or of one above it, such as NumericType."""
+    kind = type(schema[kwargs["column"]].dataType)
+    names = {each.__name__ for each in kind.__mro__}
+    return kind.__name__, not names.isdisjoint(kwargs.get("type_list", [kwargs.get("type_")]))
 
 
 def kept(kwargs: Kwargs, value: Column) -> Column:
@@ -307,7 +351,7 @@ def condition(kwargs: Kwargs) -> Column:
     return sf.coalesce(sf.expr(text), sf.lit(False)) if text else sf.lit(True)
 
 
-_ROWS = OneValue(lambda kwargs: sf.count(kept(kwargs, sf.lit(1))), within)
+_ROWS = OneValue(lambda kwargs, _: sf.count(kept(kwargs, sf.lit(1))), within)
 
 KINDS: Mapping[str, Kind] = {
     # the table
@@ -329,7 +373,7 @@ KINDS: Mapping[str, Kind] = {
     # each value
     "expect_column_values_to_not_be_null": _every_row(lambda value: value.isNull()),
     "expect_column_values_to_be_null": _every_row(lambda value: value.isNotNull()),
-    "expect_column_values_to_be_between": _values(lambda value, kwargs: ~between(value, kwargs)),
+    "expect_column_values_to_be_between": RowWise(_between),
     "expect_column_values_to_be_in_set": _values(lambda value, kwargs: ~value.isin(*kwargs["value_set"])),
     "expect_column_values_to_not_be_in_set": _values(lambda value, kwargs: value.isin(*kwargs["value_set"])),
     "expect_column_value_lengths_to_be_between": _values(lambda value, kwargs: ~between(sf.char_length(value), kwargs)),
@@ -348,11 +392,11 @@ KINDS: Mapping[str, Kind] = {
     # one value of a column
     "expect_column_max_to_be_between": _value(sf.max),
     "expect_column_min_to_be_between": _value(sf.min),
-    "expect_column_sum_to_be_between": _value(sf.sum),
-    "expect_column_mean_to_be_between": _value(sf.avg),
-    "expect_column_median_to_be_between": _value(lambda column: sf.median(_numbers(column))),
+    "expect_column_sum_to_be_between": OneValue(_sum, within),
+    "expect_column_mean_to_be_between": _of_numbers(lambda column, _: sf.avg(column)),
+    "expect_column_median_to_be_between": _of_numbers(lambda column, _: sf.median(_not_nan(column))),
     "expect_column_stdev_to_be_between": _value(sf.stddev_samp),
-    "expect_column_quantile_values_to_be_between": OneValue(_quantiles, _each_within),
+    "expect_column_quantile_values_to_be_between": _of_numbers(_quantiles, _each_within),
     "expect_column_distinct_values_to_be_in_set": _set_of(_in_set),
     "expect_column_distinct_values_to_equal_set": _set_of(_equals_set),
     "expect_column_distinct_values_to_contain_set": _set_of(_contains_set),

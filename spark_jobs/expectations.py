@@ -22,7 +22,18 @@ from pyspark.sql import functions as sf
 
 from contracts.contract import Contract, Expectation
 from contracts.errors import UnsupportedKeywordError
-from spark_jobs.expectation_kinds import KINDS, Kind, Kwargs, OneValue, Repeats, RowWise, Shape, condition, within
+from spark_jobs.expectation_kinds import (
+    KINDS,
+    Kind,
+    Kwargs,
+    OneValue,
+    Repeats,
+    RowWise,
+    Shape,
+    condition,
+    present,
+    within,
+)
 from spark_jobs.row_rules import RowRules
 
 _BROKEN_RULE = "_broken_rule"
@@ -89,13 +100,14 @@ def _measure(name: str, batch: Batch, run: Mapping[str, Any]) -> DataFrame | Non
     for index, expectation in enumerate(batch.contract.expectations):
         kind, kwargs = _kind(batch.contract, expectation), _resolve(expectation.kwargs, run)
         if isinstance(kind, RowWise):
-            evaluated, failing = kind.compile(kwargs, batch.rows.schema)
+            evaluated, failing = _compiled(batch, expectation, kind, kwargs)
             judged = condition(kwargs) & evaluated
             aggregates += [_count(judged).alias(f"rows{index}"), _count(judged & failing).alias(f"failing{index}")]
         elif isinstance(kind, OneValue):
-            aggregates.append(kind.compile(kwargs).alias(f"value{index}"))
+            aggregates.append(_compiled(batch, expectation, kind, kwargs).alias(f"value{index}"))
         elif isinstance(kind, Repeats):
-            frames.append(_repeats(batch.rows.where(condition(kwargs)), kind.columns(kwargs), index))
+            columns = kind.columns(kwargs)
+            frames.append(_repeats(batch.rows.where(condition(kwargs) & present(columns, kwargs)), columns, index))
     if aggregates:
         frames.insert(0, rows.agg(*aggregates))
     values = [frame.select(sf.lit(name), sf.to_json(sf.struct("*"), _JSON)) for frame in frames]
@@ -161,6 +173,15 @@ def _kind(contract: Contract, expectation: Expectation) -> Kind:
     return kind
 
 
+def _compiled(batch: Batch, expectation: Expectation, kind: RowWise | OneValue, kwargs: Kwargs) -> Any:
+    """What the kind compiles to; its errors say whose expectation it is."""
+    try:
+        return kind.compile(kwargs, batch.rows.schema)
+    except UnsupportedKeywordError as error:
+        contract = batch.contract
+        raise UnsupportedKeywordError(f"{contract.dataset} {contract.version}: {expectation.type}: {error}") from error
+
+
 def _resolve(kwargs: Kwargs, run: Mapping[str, Any]) -> Kwargs:
     return {
         key: run[value["$run"]] if isinstance(value, dict) and "$run" in value else value
@@ -182,9 +203,8 @@ def _as_float(observed: Any) -> Any:
 
 
 def _repeats(rows: DataFrame, columns: Sequence[str], index: int) -> DataFrame:
-    """How many rows have not only nulls in the columns, how many share theirs with another, how many values differ."""
-    present = rows.dropna(how="all", subset=list(columns))
-    groups = present.groupBy(*columns).agg(sf.count("*").alias("_rows"))
+    """How many rows there are, how many share their values of the columns with another, how many values differ."""
+    groups = rows.groupBy(*columns).agg(sf.count("*").alias("_rows"))
     return groups.agg(
         sf.coalesce(sf.sum("_rows"), sf.lit(0)).alias(f"rows{index}"),
         sf.coalesce(sf.sum(sf.when(sf.col("_rows") > 1, sf.col("_rows"))), sf.lit(0)).alias(f"failing{index}"),
