@@ -58,8 +58,12 @@ def _seconds(now: Progress) -> float:
 
 
 def _orchestration(now: Progress) -> float:
-    """The share of a run in which no Spark job ran; jobs run one at a time on the laptop."""
-    return 1.0 - sum(float(job["seconds"]) for job in now.jobs) / _seconds(now)
+    """The share of a run in which no job run was under way."""
+    busy, until = datetime.timedelta(), now.started
+    for job in sorted(now.jobs, key=lambda job: job["created"]):
+        busy += max(job["updated"] - max(job["created"], until), datetime.timedelta())
+        until = max(until, job["updated"])
+    return 1.0 - busy.total_seconds() / _seconds(now)
 
 
 def report(figures: dict[str, tuple[float, str, str | None]]) -> None:

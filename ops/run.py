@@ -126,6 +126,8 @@ def jobs(platform: Platform, run_id: str | None, since: datetime.datetime) -> li
                         "attempt": int(parts[4]),
                         "state": job["state"],
                         "state_details": job.get("stateDetails", ""),
+                        "created": job["createdAt"],
+                        "updated": job["updatedAt"],
                         "seconds": seconds,
                     }
                 )
