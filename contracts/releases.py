@@ -34,7 +34,7 @@ def problems(released: Mapping[str, str]) -> list[str]:
     if broken:
         return found
     try:
-        contracts.verify_all()
+        contracts.verify_tables()
     except ContractError as error:
         found.append(str(error))
     return [*found, *_not_raised()]
