@@ -1,17 +1,18 @@
 """A dataset's expectations, compiled to one aggregation.
 
-All row-wise expectations and single values of a table go into one `agg`; what asks for repeats needs its own group-by,
-whose result joins the same row. So a whole check is one Spark job, however many tables and expectations it has. A
-bound may be `{"$run": "data_date"}`, a value of the run.
+All row-wise expectations and single values of a table go into one `agg`; what asks for repeats, or for another table,
+needs an exchange of its own, whose result joins the same row. So a whole check is one Spark job, however many tables
+and expectations it has; only where values repeat does a second one count the rows that share them. A bound may be
+`{"$run": "data_date"}`, a value of the run.
 
-Source: spark_jobs/expectation_kinds.py has the expectations themselves.
+Source: spark_jobs/expectation_kinds.py and pipeline_kinds.py have the expectations themselves.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import reduce
@@ -21,7 +22,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
 
 from contracts.contract import Contract, Expectation
-from contracts.errors import UnsupportedKeywordError
+from contracts.errors import InvalidRequestError, UnsupportedKeywordError
+from spark_jobs import repeats
 from spark_jobs.expectation_kinds import (
     KINDS,
     Kind,
@@ -34,12 +36,14 @@ from spark_jobs.expectation_kinds import (
     present,
     within,
 )
+from spark_jobs.pipeline_kinds import PIPELINE_KINDS, Reference, Trend
 from spark_jobs.row_rules import RowRules
 
 _BROKEN_RULE = "_broken_rule"
 _JSON = {"ignoreNullFields": "false", "timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"}
 Result = Mapping[str, Any]
 Values = Mapping[str, Any]
+History = Mapping[tuple[str, str, str | None], Sequence[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,22 +64,38 @@ class Batch:
     may_be_empty: bool = False
 
 
-def evaluate(batches: Sequence[Batch], run: Mapping[str, Any]) -> tuple[Result, ...]:
-    """The result of every rule and expectation of the batches, from one Spark job.
+@dataclass(frozen=True, kw_only=True)
+class _Around:
+    """What an expectation may look at beside its own rows, as `evaluate` was given it."""
+
+    run: Mapping[str, Any]
+    history: History
+    table: Callable[[str], DataFrame] | None
+
+
+def evaluate(
+    batches: Sequence[Batch],
+    run: Mapping[str, Any],
+    *,
+    history: History | None = None,
+    table: Callable[[str], DataFrame] | None = None,
+) -> tuple[Result, ...]:
+    """The result of every rule and expectation of the batches.
 
     Args:
         batches: the datasets.
         run: what `{"$run": name}` may name.
+        history: what earlier runs observed, for each (dataset, expectation, column), newest first; none unless given.
+        table: the rows of a table by its path in the lake, as they will be once this run is published.
     Returns:
         One result each: dataset, expectation, column, severity, observed, expected, success.
     """
-    measured = [_measure(str(index), batch, run) for index, batch in enumerate(batches)]
-    frames = [frame for frame in measured if frame is not None]
-    values: dict[str, dict[str, Any]] = {}
-    for name, text in reduce(DataFrame.unionAll, frames).collect() if frames else ():
-        values.setdefault(name, {}).update(json.loads(text, parse_float=Decimal))
+    around = _Around(run=run, history=history or {}, table=table)
+    named = {str(index): batch for index, batch in enumerate(batches)}
+    values = _collect(frame for name, batch in named.items() for frame in _measure(name, batch, around))
+    sharing = _collect(frame for name, batch in named.items() for frame in _sharing(name, batch, around, values[name]))
     return tuple(
-        result for index, batch in enumerate(batches) for result in _judge(batch, values.get(str(index), {}), run)
+        result for name, batch in named.items() for result in _judge(batch, {**values[name], **sharing[name]}, around)
     )
 
 
@@ -87,8 +107,17 @@ def verdict(results: Sequence[Result], fail_from: Mapping[str, int]) -> str:
     return "WARN" if failed else "PASS"
 
 
-def _measure(name: str, batch: Batch, run: Mapping[str, Any]) -> DataFrame | None:
-    """The batch's values as (name, JSON) rows: one of plain aggregates, one of each uniqueness."""
+def _collect(frames: Iterable[DataFrame]) -> dict[str, dict[str, Any]]:
+    """The values of frames of (name, JSON), by name, from one Spark job."""
+    values: dict[str, dict[str, Any]] = defaultdict(dict)
+    found = list(frames)
+    for name, text in reduce(DataFrame.unionAll, found).collect() if found else ():
+        values[name].update(json.loads(text, parse_float=Decimal))
+    return values
+
+
+def _measure(name: str, batch: Batch, around: _Around) -> list[DataFrame]:
+    """The batch's values as (name, JSON) rows: one of plain aggregates, one of each repeat and reference."""
     aggregates: list[Column] = [sf.count("*").alias("rows")] if batch.may_be_empty else []
     frames: list[DataFrame] = []
     rows = batch.rows
@@ -98,23 +127,57 @@ def _measure(name: str, batch: Batch, run: Mapping[str, Any]) -> DataFrame | Non
             _count(sf.col(_BROKEN_RULE) == index).alias(f"rule{index}") for index in range(len(batch.rules.rules))
         ]
     for index, expectation in enumerate(batch.contract.expectations):
-        kind, kwargs = _kind(batch.contract, expectation), _resolve(expectation.kwargs, run)
+        kind, kwargs = _kind(batch.contract, expectation), _resolve(expectation.kwargs, around.run)
         if isinstance(kind, RowWise):
             evaluated, failing = _compiled(batch, expectation, kind, kwargs)
             judged = condition(kwargs) & evaluated
             aggregates += [_count(judged).alias(f"rows{index}"), _count(judged & failing).alias(f"failing{index}")]
-        elif isinstance(kind, OneValue):
+        elif isinstance(kind, OneValue | Trend):
             aggregates.append(_compiled(batch, expectation, kind, kwargs).alias(f"value{index}"))
         elif isinstance(kind, Repeats):
-            columns = kind.columns(kwargs)
-            frames.append(_repeats(batch.rows.where(condition(kwargs) & present(columns, kwargs)), columns, index))
+            frames.append(repeats.distinct(_repeating(batch, kind, kwargs), kind.columns(kwargs), index))
+        elif isinstance(kind, Reference):
+            frames.append(_missing(batch, kwargs, around, index))
     if aggregates:
         frames.insert(0, rows.agg(*aggregates))
-    values = [frame.select(sf.lit(name), sf.to_json(sf.struct("*"), _JSON)) for frame in frames]
-    return reduce(DataFrame.unionAll, values) if values else None
+    return [_as_json(name, frame) for frame in frames]
 
 
-def _judge(batch: Batch, values: Values, run: Mapping[str, Any]) -> list[Result]:
+def _sharing(name: str, batch: Batch, around: _Around, values: Values) -> list[DataFrame]:
+    """For each uniqueness that does not hold, how many rows share their values with another, as (name, JSON) rows."""
+    frames = []
+    for index, expectation in enumerate(batch.contract.expectations):
+        kind, kwargs = _kind(batch.contract, expectation), _resolve(expectation.kwargs, around.run)
+        unique = isinstance(kind, Repeats) and values[f"distinct{index}"] == values[f"rows{index}"]
+        if isinstance(kind, Repeats) and kind.measure is None and not unique:
+            frames.append(repeats.sharing(_repeating(batch, kind, kwargs), kind.columns(kwargs), index))
+    return [_as_json(name, frame) for frame in frames]
+
+
+def _repeating(batch: Batch, kind: Repeats, kwargs: Kwargs) -> DataFrame:
+    return batch.rows.where(condition(kwargs) & present(kind.columns(kwargs), kwargs))
+
+
+def _missing(batch: Batch, kwargs: Kwargs, around: _Around, index: int) -> DataFrame:
+    """How many rows refer to something, and how many to what the other table does not hold."""
+    if around.table is None:
+        raise InvalidRequestError(f"{batch.contract.dataset}: no other table can be read here")
+    there = around.table(kwargs["table"]).select(sf.col(kwargs["table_column"]).alias("_there")).distinct()
+    given = sf.col(kwargs["column"])
+    rows = batch.rows.where(condition(kwargs) & given.isNotNull()).groupBy(given.alias("_given")).count()
+    joined = rows.join(there, sf.col("_given") == sf.col("_there"), "left")
+    absent = sf.when(sf.col("_there").isNull(), sf.col("count"))
+    return joined.agg(
+        sf.coalesce(sf.sum("count"), sf.lit(0)).alias(f"rows{index}"),
+        sf.coalesce(sf.sum(absent), sf.lit(0)).alias(f"failing{index}"),
+    )
+
+
+def _as_json(name: str, frame: DataFrame) -> DataFrame:
+    return frame.select(sf.lit(name), sf.to_json(sf.struct("*"), _JSON))
+
+
+def _judge(batch: Batch, values: Values, around: _Around) -> list[Result]:
     contract = batch.contract
     results = []
     for index, rule in enumerate(batch.rules.rules if batch.rules else ()):
@@ -123,11 +186,17 @@ def _judge(batch: Batch, values: Values, run: Mapping[str, Any]) -> list[Result]
             _result(contract, f"row_rule_{rule.rule}", rule.column, "error", broken, rule.expected, success=broken == 0)
         )
     for index, expectation in enumerate(contract.expectations):
-        kwargs = _resolve(expectation.kwargs, run)
+        kind, kwargs = _kind(contract, expectation), _resolve(expectation.kwargs, around.run)
         expected = {key: value for key, value in kwargs.items() if key not in ("column", "column_list")}
         if expectation.mostly < 1:
             expected["mostly"] = expectation.mostly
-        observed, success = _observe(_kind(contract, expectation), batch, index, values, kwargs, expectation.mostly)
+        if isinstance(kind, Trend):
+            earlier = around.history.get((contract.dataset, expectation.type, expectation.column), ())
+            trended = kind.judge(values[f"value{index}"], earlier, kwargs)
+            observed, success = trended.observed, trended.success
+            expected |= trended.basis
+        else:
+            observed, success = _observe(kind, batch, index, values, kwargs, expectation.mostly)
         if batch.may_be_empty and not values["rows"] and not expectation.type.startswith("expect_table_"):
             success = True
         column = expectation.column
@@ -137,18 +206,20 @@ def _judge(batch: Batch, values: Values, run: Mapping[str, Any]) -> list[Result]
     return results
 
 
-def _observe(kind: Kind, batch: Batch, index: int, values: Values, kwargs: Kwargs, mostly: float) -> tuple[Any, bool]:
+def _observe(
+    kind: Kind | Reference, batch: Batch, index: int, values: Values, kwargs: Kwargs, mostly: float
+) -> tuple[Any, bool]:
     """What one expectation found, and whether that is as it should be."""
     if isinstance(kind, Shape):
         return kind.judge(batch.rows.schema, kwargs)
     if isinstance(kind, OneValue):
         observed = values[f"value{index}"]
         return _as_float(observed), kind.judge(observed, kwargs)
-    counts = {name: values[f"{name}{index}"] for name in ("rows", "failing")}
+    rows = values[f"rows{index}"]
     if isinstance(kind, Repeats) and kind.measure is not None:
-        measured = kind.measure({**counts, "distinct": values[f"distinct{index}"]})
+        measured = kind.measure({"rows": rows, "distinct": values[f"distinct{index}"]})
         return measured, within(measured, kwargs)
-    rows, failing = counts["rows"], counts["failing"]
+    failing = values.get(f"failing{index}", 0)
     return {"rows": rows, "unexpected": failing}, rows == 0 or (rows - failing) / rows >= mostly
 
 
@@ -166,14 +237,14 @@ def _result(
     }
 
 
-def _kind(contract: Contract, expectation: Expectation) -> Kind:
-    kind = KINDS.get(expectation.type)
+def _kind(contract: Contract, expectation: Expectation) -> Kind | Trend | Reference:
+    kind = KINDS.get(expectation.type) or PIPELINE_KINDS.get(expectation.type)
     if kind is None:
         raise UnsupportedKeywordError(f"{contract.dataset} {contract.version}: no expectation {expectation.type}")
     return kind
 
 
-def _compiled(batch: Batch, expectation: Expectation, kind: RowWise | OneValue, kwargs: Kwargs) -> Any:
+def _compiled(batch: Batch, expectation: Expectation, kind: RowWise | OneValue | Trend, kwargs: Kwargs) -> Any:
     """What the kind compiles to; its errors say whose expectation it is."""
     try:
         return kind.compile(kwargs, batch.rows.schema)
@@ -200,13 +271,3 @@ def _as_float(observed: Any) -> Any:
     if isinstance(observed, Decimal):
         return float(observed)
     return observed
-
-
-def _repeats(rows: DataFrame, columns: Sequence[str], index: int) -> DataFrame:
-    """How many rows there are, how many share their values of the columns with another, how many values differ."""
-    groups = rows.groupBy(*columns).agg(sf.count("*").alias("_rows"))
-    return groups.agg(
-        sf.coalesce(sf.sum("_rows"), sf.lit(0)).alias(f"rows{index}"),
-        sf.coalesce(sf.sum(sf.when(sf.col("_rows") > 1, sf.col("_rows"))), sf.lit(0)).alias(f"failing{index}"),
-        sf.count("*").alias(f"distinct{index}"),
-    )
