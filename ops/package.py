@@ -17,10 +17,11 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from local.once import once
 from ops.errors import OpsError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -62,10 +63,10 @@ def build(architecture: str) -> Artifacts:
         spark_deps_key=f"spark/deps-{_digest(spark_packages, architecture.encode())}.tar.gz",
     )
     folder = ARTIFACTS / architecture
-    _once(folder / artifacts.lambda_key, lambda path: _zip(path, _install(lambda_packages, architecture), lambda_code))
-    _once(folder / artifacts.spark_code_key, lambda path: _zip(path, None, spark_code))
-    _once(folder / artifacts.spark_deps_key, lambda path: _tar(path, _install(spark_packages, architecture)))
-    _once(folder / artifacts.spark_entry_key, lambda path: path.write_bytes(spark_code["spark_jobs/main.py"]))
+    once(folder / artifacts.lambda_key, lambda path: _zip(path, _packages(lambda_packages, architecture), lambda_code))
+    once(folder / artifacts.spark_code_key, lambda path: _zip(path, None, spark_code))
+    once(folder / artifacts.spark_deps_key, lambda path: _tar(path, _packages(spark_packages, architecture)))
+    once(folder / artifacts.spark_entry_key, lambda path: path.write_bytes(spark_code["spark_jobs/main.py"]))
     (ARTIFACTS / f"{architecture}.json").write_text(json.dumps(asdict(artifacts), indent=2) + "\n")
     return artifacts
 
@@ -106,35 +107,24 @@ def _digest(*parts: bytes) -> str:
     return digest.hexdigest()[:12]
 
 
-def _install(requirements: bytes, architecture: str) -> Path:
-    """A folder with the pinned, hash-checked wheels of another machine's architecture."""
-    target = ARTIFACTS / architecture / f"packages-{_digest(requirements)}"
-    if target.is_dir():
-        return target
-    partial = target.with_name(f"{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    command = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet", "--target", str(partial)]
+def _packages(requirements: bytes, architecture: str) -> Path:
+    """The folder of installed packages, which archives share."""
+    folder = ARTIFACTS / architecture / f"packages-{_digest(requirements)}"
+    return once(folder, lambda partial: _install(requirements, architecture, partial))
+
+
+def _install(requirements: bytes, architecture: str, folder: Path) -> None:
+    """Put the pinned, hash-checked wheels of another machine's architecture into a folder."""
+    command = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet", "--target", str(folder)]
     command += ["--python-version", "3.11", "--python-platform", PLATFORMS[architecture]]
     command += ["--only-binary", ":all:", "--require-hashes", "--requirements", "-"]
     result = subprocess.run(command, cwd=ROOT, input=requirements, capture_output=True)
     if result.returncode:
         raise OpsError(f"packages for {architecture} could not be installed: {result.stderr.decode().strip()}")
-    shutil.rmtree(partial / "bin", ignore_errors=True)  # console scripts name this machine's interpreter
+    shutil.rmtree(folder / "bin", ignore_errors=True)  # console scripts name this machine's interpreter
     # Bytecode that is never checked against its source: a cold start then compiles nothing.
     hashed = py_compile.PycInvalidationMode.UNCHECKED_HASH
-    compileall.compile_dir(partial, quiet=2, workers=0, stripdir=str(partial), invalidation_mode=hashed)
-    return partial.rename(target)
-
-
-def _once(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` make `path` unless it is there; a half-written file never takes the name."""
-    if path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-
-    write(partial)
-    partial.rename(path)
+    compileall.compile_dir(folder, quiet=2, workers=0, stripdir=str(folder), invalidation_mode=hashed)
 
 
 def _members(folder: Path | None) -> Iterable[tuple[str, Path]]:

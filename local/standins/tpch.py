@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from local.once import once
+
 SCALE = 0.1  # 150,000 orders, 15,000 customers
 YEARS_MOVED = 28  # 1992-1998 becomes 2020-2026; 28 years keep the weekday of every date
 
@@ -60,9 +62,10 @@ def generate(folder: Path) -> Path:
 
     Source: TPC-H specification 3.0.1, section 4.2 (the generator is deterministic: the same rows everywhere).
     """
-    if not (folder / ".ready").exists():
+
+    def make(target: Path) -> None:
         command = [str(Path(sys.executable).with_name("tpchgen-cli")), "parquet", "-s", str(SCALE), "--quiet"]
-        command += ["--tables=orders,customer,nation", f"--output-dir={folder}"]
+        command += ["--tables=orders,customer,nation", f"--output-dir={target}"]
         subprocess.run(command, check=True, capture_output=True)
-        (folder / ".ready").touch()
-    return folder
+
+    return once(folder, make)
