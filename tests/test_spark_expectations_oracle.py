@@ -1,6 +1,6 @@
 """Our verdicts are Great Expectations' own, on the same Spark frames.
 
-Great Expectations lives in an environment of its own (build/gx-oracle, made on first use), because pandas here would
+Great Expectations lives in an environment of its own (ops/bench/gx.py, made on first use), because pandas here would
 change how other clients behave. Frames reach it as Parquet, expectations as the suites that contracts export.
 """
 
@@ -10,7 +10,6 @@ import os
 import random
 import re
 import subprocess
-import sys
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -24,13 +23,14 @@ from contracts import contract as contracts
 from contracts.contract import Expectation
 from contracts.errors import UnsupportedKeywordError
 from contracts.gx_suites import from_suite, to_suite
+from ops.bench import gx
 from spark_jobs.expectation_kinds import KINDS
 from spark_jobs.expectations import Batch, evaluate
 
 pytestmark = [quiet, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[1]
-ORACLE, HOME = ROOT / "tests" / "oracle", ROOT / "build" / "gx-oracle"
+ORACLE = ROOT / "tests" / "oracle"
 RUN = {"data_date": date(2026, 7, 30)}
 NAN, INFINITY = float("nan"), float("inf")
 
@@ -238,18 +238,9 @@ def contract_of(expectations):
 
 @pytest.fixture(scope="module")
 def oracle():
-    """The Python that has Great Expectations, as tests/oracle/requirements.txt pins it."""
-    wanted = (ORACLE / "requirements.txt").read_text()
-    assert f"pyspark=={pyspark.__version__}\n" in wanted
-    ready, python = HOME / "requirements.txt", HOME / "bin" / "python"
-    if not ready.exists() or ready.read_text() != wanted:
-        uv = [str(Path(sys.executable).parent / "uv"), "--quiet"]
-        subprocess.run([*uv, "venv", "--clear", "--python", sys.executable, HOME], check=True)
-        subprocess.run(
-            [*uv, "pip", "install", "--python", python, "-r", ORACLE / "requirements.txt"], check=True, timeout=500
-        )
-        ready.write_text(wanted)
-    return python
+    """The Python that has Great Expectations, with the Spark that is used here."""
+    assert f"pyspark=={pyspark.__version__}\n" in gx.PINNED.read_text()
+    return gx.python()
 
 
 def asked(python, folder, batches):

@@ -1,26 +1,25 @@
-"""Timings of whole days on a laptop cloud of its own: a table, and `build/bench.json` for comparison over time."""
+"""Timings of whole days on a laptop cloud of its own."""
 
 from __future__ import annotations
 
 import datetime
-import json
 import os
 import statistics
 import tempfile
 
 from local.processes import free_port
 from ops import laptop, run, show
+from ops.bench import Figures
 from ops.demo import HISTORY_UNTIL
 from ops.errors import OpsError
-from ops.package import ROOT
 from ops.platform import platform
 from ops.run import Progress
 
 WARM_DAYS = 3
 
 
-def main() -> None:
-    """Load the history, run the days after it, and report medians.
+def measure() -> Figures:
+    """Load the history, run the days after it, and take medians.
 
     Raises:
         OpsError: a run does not succeed.
@@ -33,15 +32,13 @@ def main() -> None:
         finally:
             laptop.down()
     history, days = ended[0], ended[1:]
-    report(
-        {
-            "history_run_seconds": (_seconds(history), "s", None),
-            "warm_day_seconds": (statistics.median(_seconds(day) for day in days), "s", None),
-            "both_runs_seconds": (_seconds(history) + _seconds(days[0]), "s", "<= 90"),
-            "orchestration_share": (statistics.median(_orchestration(day) for day in days), "of a warm day", None),
-            "job_runs_a_day": (len(days[-1].jobs), "job runs", None),
-        }
-    )
+    return {
+        "history_run_seconds": (_seconds(history), "s", None),
+        "warm_day_seconds": (statistics.median(_seconds(day) for day in days), "s", None),
+        "both_runs_seconds": (_seconds(history) + _seconds(days[0]), "s", "<= 90"),
+        "orchestration_share": (statistics.median(_orchestration(day) for day in days), "of a warm day", None),
+        "job_runs_a_day": (len(days[-1].jobs), "job runs", None),
+    }
 
 
 def _run(day: datetime.date) -> Progress:
@@ -64,18 +61,3 @@ def _orchestration(now: Progress) -> float:
         busy += max(job["updated"] - max(job["created"], until), datetime.timedelta())
         until = max(until, job["updated"])
     return 1.0 - busy.total_seconds() / _seconds(now)
-
-
-def report(figures: dict[str, tuple[float, str, str | None]]) -> None:
-    """Print the figures as a table and write them to `build/bench.json`, name to value, unit, goal."""
-    records = [
-        {"name": name, "value": round(value, 3), "unit": unit, "goal": goal or ""}
-        for name, (value, unit, goal) in figures.items()
-    ]
-    show.CONSOLE.print(show.rows("bench", records))
-    document = {n: {"value": value, "unit": unit, "goal": goal} for n, (value, unit, goal) in figures.items()}
-    (ROOT / "build" / "bench.json").write_text(json.dumps(document, indent=2) + "\n")
-
-
-if __name__ == "__main__":
-    main()
