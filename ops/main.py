@@ -6,13 +6,14 @@ import datetime
 import errno
 import sys
 import traceback
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.home import Home
-from ops import contract_commands, deploy, laptop, run, show
+from ops import contract_commands, deploy, laptop, report, run, show
 from ops import demo as demonstration
 from ops.errors import OpsError
 from ops.platform import Access, platform
@@ -103,6 +104,18 @@ def explain(execution: Execution, as_json: AsJson = False, stage: Stage = "local
     target = platform(stage)
     now = run.progress(target, run.find(target, execution))
     print(show.as_json(now)) if as_json else show.CONSOLE.print(show.explanation(now))
+
+
+@app.command(name="report")
+def report_command(
+    execution: Execution,
+    out: Annotated[Path | None, typer.Option(help="The file to write; build/reports/<run id>.html by default.")] = None,
+    as_json: AsJson = False,
+    stage: Stage = "local",
+) -> None:
+    """Write what a run's gates saw as one HTML file: results, trends, quarantined rows with personal data masked."""
+    written = report.write(platform(stage), execution, out)
+    print(show.as_json(written) if as_json else written["path"])
 
 
 @app.command()
