@@ -46,7 +46,9 @@ def measured(text, folder, width):
     outer = folder / f"frame-{width}.html"
     frame = f'<iframe srcdoc="{html.escape(text)}" style="border:0" width="{width}" height="900"></iframe>'
     outer.write_text(f"<!doctype html><meta charset=utf-8><title>not loaded</title><body>{frame}{MEASURE}")
-    shown = in_chromium(outer, folder / f"profile-{width}", "--window-size=1400,1000", "--dump-dom").decode()
+    shown = in_chromium(
+        outer, folder / f"profile-{width}", "--window-size=1400,1000", "--hide-scrollbars", "--dump-dom"
+    ).decode()
     title = re.search("<title>(.*?)</title>", shown)[1].split("|")
     return title[0], int(title[1]), title[2] == "true", int(title[3])
 

@@ -20,7 +20,9 @@ def run_id(days_ago):
 
 
 def receipt(step, subject="all", attempt=1, round_=0, status="SUCCEEDED", **more):
-    minute = 2 * ["ingest", "check_bronze", "bronze_to_silver", "check_silver", "silver_to_gold", "check_gold"].index(step)
+    minute = 2 * ["ingest", "check_bronze", "bronze_to_silver", "check_silver", "silver_to_gold", "check_gold"].index(
+        step
+    )
     return f"runs/{RUN}/{step}/{subject}/{attempt}.json", {
         "status": status, "run_id": RUN, "step": step, "subject": subject, "attempt": attempt, "round": round_,
         "redrive_count": round_, "started_at": f"2026-07-31T{6 + round_:02}:{minute:02}:10.250000+00:00",
@@ -79,7 +81,13 @@ WAIVER = {
 
 
 def receipts():
-    violation = {"error": "ContractViolationError", "cause": f"{CANARY} is not a number", "dataset": RATES, "column": "GBP", "rule": "exclusiveMinimum"}
+    violation = {
+        "error": "ContractViolationError",
+        "cause": f"{CANARY} is not a number",
+        "dataset": RATES,
+        "column": "GBP",
+        "rule": "exclusiveMinimum",
+    }
     return dict([
         receipt("ingest", "fx_rates", 1, status="FAILED", **violation),
         receipt("ingest", "fx_rates", 2, rows={"received": 1, "accepted": 1, "quarantined": 0}),
@@ -106,7 +114,7 @@ def rate(**values):
     from contracts import contract as contracts
 
     names = [field.name for field in contracts.load(RATES).fields]
-    return json.dumps({name: "1.0847" for name in names} | {"Date": "2026-07-30"} | values)
+    return json.dumps(dict.fromkeys(names, "1.0847") | {"Date": "2026-07-30"} | values)
 
 
 def broken(dataset, column, rule, row, run=RUN, version="1-0-0", reason="", file=None, attempt=1):

@@ -3,12 +3,12 @@
 import copy
 import json
 import re
-import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
 
 import pytest
+from browser import in_a_browser, measured, pages_on_paper
 
 from contracts import contract as contracts
 from contracts import docs
@@ -19,8 +19,6 @@ LINEAGES = (
     Lineage(output="gold/fct_daily_revenue", inputs=("silver/orders",), columns={"revenue": ["silver/orders.amount"]}),
 )  # fmt: skip
 EVIL = "<script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\">"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-in_a_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
 
 
 def next_version():
@@ -146,36 +144,14 @@ def test_lambda_and_spark_can_import_every_module_without_what_only_a_laptop_has
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def in_chromium(page, profile, *arguments):
-    # no sandbox: in CI this may be root, and the page is our own
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-    command += [f"--user-data-dir={profile}", *arguments, page.as_uri()]
-    return subprocess.run(command, check=True, capture_output=True, timeout=120).stdout
-
-
-MEASURE = """<script>
-addEventListener("load", () => {
-  const page = document.documentElement;
-  document.title = [document.title, page.scrollWidth <= innerWidth, performance.getEntriesByType("resource").length].join("|");
-});
-</script></body>"""
-
-
 @in_a_browser
-@pytest.mark.parametrize("width", [1280, 500])
+@pytest.mark.parametrize("width", [400, 1280])
 @pytest.mark.parametrize("name", ["index.html", "snowflake_orders_bronze/1-1-0.html"])
-def test_a_browser_shows_it_whole_loads_nothing_and_runs_nothing(folder, tmp_path, name, width):
-    measured = (folder / name).with_suffix(f".{width}.html")
-    measured.write_text((folder / name).read_text().replace("</body>", MEASURE))
-    shown = in_chromium(measured, tmp_path, f"--window-size={width},900", "--dump-dom").decode()
-    title = re.search("<title>(.*?)</title>", shown)[1]
-    said = "Data contracts" if name == "index.html" else "snowflake_orders_bronze 1-1-0"
-    assert title == f"{said}|true|0"
+def test_a_browser_shows_it_whole_loads_nothing_and_runs_nothing(site, tmp_path, name, width):
+    title = "Data contracts" if name == "index.html" else "snowflake_orders_bronze 1-1-0"
+    assert measured(site[name], tmp_path, width) == (title, width, True, 0)
 
 
 @in_a_browser
 def test_a_browser_prints_it(folder, tmp_path):
-    paper = tmp_path / "page.pdf"
-    in_chromium(folder / "fx_rates_bronze" / "1-0-0.html", tmp_path / "profile", f"--print-to-pdf={paper}")
-    pages = len(re.findall(rb"/Type\s*/Page\b", paper.read_bytes()))
-    assert 1 <= pages <= 5
+    assert 1 <= pages_on_paper(folder / "fx_rates_bronze" / "1-0-0.html", tmp_path) <= 5

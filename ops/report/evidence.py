@@ -26,6 +26,7 @@ from ops.report.model import (
     Quarantine,
     QuarantinedRow,
     Result,
+    Source,
     Waiver,
 )
 from ops.report.pictures import Measured, Share
@@ -60,7 +61,7 @@ def evidence(
     series = _series(measurements or ())
     return Evidence(
         head=head,
-        intakes=_intakes(by_step["ingest"]),
+        sources=_sources(by_step["ingest"]),
         quarantines=tuple(_quarantine(table, rows, contract_of) for table, rows in sorted(quarantined.items()) if rows),
         gates=tuple(_gate(layer, by_step[f"check_{layer}"], series, contract_of) for layer in LAYERS),
         rounds=len({_whole(receipt.get("round")) for _, receipt in known}),
@@ -78,7 +79,7 @@ def _attempt(key: str, receipt: Document) -> Attempt:
         round=_whole(receipt.get("round")),
         status=printable(str(receipt.get("status"))),
         ended=_moment(receipt.get("ended_at")),
-        seconds=seconds_of(receipt),
+        seconds=_seconds(receipt),
         receipt=key,
         error=printable(str(receipt["error"])) if receipt.get("error") else None,
         where=", ".join(printable(str(each)) for each in where if each) or None,
@@ -89,31 +90,33 @@ def _latest_first(found: Iterable[tuple[str, Document]]) -> list[tuple[str, Docu
     return sorted(found, key=lambda pair: _whole(pair[1].get("attempt")), reverse=True)
 
 
-def _intakes(found: Iterable[tuple[str, Document]]) -> tuple[Intake, ...]:
+def _sources(found: Iterable[tuple[str, Document]]) -> tuple[Source, ...]:
     by_source: dict[str, list[tuple[str, Document]]] = defaultdict(list)
     for key, receipt in found:
         by_source[str(receipt.get("subject"))].append((key, receipt))
-    intakes = []
-    for source, own in sorted(by_source.items()):
-        latest = _latest_first(own)
-        rows = latest[0][1].get("rows") or {}
-        received, accepted, quarantined = (rows.get(name) for name in ("received", "accepted", "quarantined"))
-        picture = None
-        if received and quarantined is not None and accepted is not None:
-            words = f"{received:,} rows received, {accepted:,} accepted, {quarantined:,} quarantined"
-            width = round(max(100 * quarantined / received, 1.0), 2) if quarantined else 0.0
-            picture = Share(width=width, words=words)
-        intakes.append(
-            Intake(
-                source=printable(source),
-                attempts=tuple(_attempt(*each) for each in latest),
-                received=received,
-                accepted=accepted,
-                quarantined=quarantined,
-                picture=picture,
-            )
-        )
-    return tuple(intakes)
+    return tuple(
+        Source(name=printable(name), intakes=tuple(_intake(*each) for each in _latest_first(own)))
+        for name, own in sorted(by_source.items())
+    )
+
+
+def _intake(key: str, receipt: Document) -> Intake:
+    counted = _mapping(receipt.get("rows"))
+    counts = [counted.get(name) for name in ("received", "accepted", "quarantined")]
+    known = all(type(each) is int for each in counts)
+    received, accepted, quarantined = map(_whole, counts)
+    picture = None
+    if received:
+        words = f"{received:,} rows received, {accepted:,} accepted, {quarantined:,} quarantined"
+        width = round(max(100 * quarantined / received, 1.0), 2) if quarantined else 0.0
+        picture = Share(width=width, words=words)
+    return Intake(
+        attempt=_attempt(key, receipt),
+        received=received if known else None,
+        accepted=accepted if known else None,
+        quarantined=quarantined if known else None,
+        picture=picture,
+    )
 
 
 def _gate(
@@ -123,7 +126,7 @@ def _gate(
     for index, (key, receipt) in enumerate(_latest_first(found)):
         waivers = tuple(
             Waiver(**{name: printable(str(each.get(name) or "")) for name in Waiver.__dataclass_fields__})
-            for each in receipt.get("waivers") or ()
+            for each in _mappings(receipt.get("waivers"))
         )
         # the trend ends in the latest check, so it would say nothing about an earlier one
         groups = _groups(receipt, {} if index else series, contract_of)
@@ -140,22 +143,23 @@ def _gate(
 
 
 def _groups(receipt: Document, series: Mapping[Any, Any], contract_of: ContractOf) -> tuple[Group, ...]:
-    results = [each for each in receipt.get("results") or () if isinstance(each, Mapping)]
+    results = _mappings(receipt.get("results"))
     alike = Counter(map(_name, results))
-    waived = {str(each.get("expectation")) for each in receipt.get("waivers") or ()}
-    by_dataset: dict[tuple[str, Any], list[Result]] = defaultdict(list)
+    waived = {str(each.get("expectation")) for each in _mappings(receipt.get("waivers"))}
+    by_dataset: dict[tuple[str, str | None], list[Result]] = defaultdict(list)
     for each in results:
         contract = contract_of(each.get("dataset"), each.get("version"))
         measured = series.get((str(receipt.get("step")), *_name(each)), ())
         if alike[_name(each)] > 1:
             measured = [one for one in measured if one[1] == _canonical(each.get("expected"))]
         runs = _last_of_each_run(measured)
-        by_dataset[str(each.get("dataset")), each.get("version")].append(_result(each, contract, runs, waived))
+        version = None if each.get("version") is None else str(each["version"])
+        by_dataset[str(each.get("dataset")), version].append(_result(each, contract, runs, waived))
     groups = [_group(dataset, version, own) for (dataset, version), own in by_dataset.items()]
     return tuple(sorted(groups, key=lambda group: (-group.failed, -group.waived, group.dataset)))
 
 
-def _group(dataset: str, version: Any, results: Sequence[Result]) -> Group:
+def _group(dataset: str, version: str | None, results: Sequence[Result]) -> Group:
     by_outcome: dict[str, list[Result]] = {
         outcome: [each for each in results if each.outcome == outcome] for outcome in ("failed", "waived", "passed")
     }
@@ -165,7 +169,7 @@ def _group(dataset: str, version: Any, results: Sequence[Result]) -> Group:
     rules = [each for each in by_outcome["passed"] if each.expectation.startswith(masking.ROW_RULE)]
     return Group(
         dataset=printable(dataset),
-        version=printable(str(version)) if version else None,
+        version=printable(version) if version else None,
         failed=len(by_outcome["failed"]),
         waived=len(by_outcome["waived"]),
         passed=len(by_outcome["passed"]),
@@ -273,6 +277,21 @@ def _json(text: Any) -> Any:
         return json.loads(text)
     except (TypeError, ValueError, RecursionError):
         return None
+
+
+def _seconds(receipt: Document) -> float:
+    try:
+        return seconds_of(receipt)
+    except (TypeError, ValueError):
+        return 0.0
+
+
+def _mapping(value: Any) -> Document:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _mappings(value: Any) -> list[Document]:
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
 
 
 def _whole(value: Any) -> int:

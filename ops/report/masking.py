@@ -21,7 +21,6 @@ ROW_RULE = "row_rule_"
 _NAME = re.compile(r"[A-Za-z_$*][A-Za-z0-9_$]{0,62}")
 # Expectations that tell how many or how long, never what: their numbers say nothing about a person.
 _COUNTING = re.compile(r"count|length|null|unique|proportion|drift|share")
-_FLAGS = frozenset({"mostly", "strict_min", "strict_max", "or_equal", "ignore_row_if", "match_on"})
 _BOUNDS = {
     ("min_value", False): "at least",
     ("min_value", True): "more than",
@@ -29,6 +28,7 @@ _BOUNDS = {
     ("max_value", True): "less than",
 }
 _SUBJECTS = ("column", "column_A", "column_B", "column_list", "column_set")
+_FREE = frozenset({"mostly", "or_equal", "ignore_row_if", "match_on", *_SUBJECTS})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,7 @@ def words_of(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:,.6g}"
+        return _digits(value)
     if isinstance(value, list | tuple):
         return ", ".join(map(words_of, value))
     return json.dumps(value, ensure_ascii=False, default=str)
@@ -124,7 +124,11 @@ def cells(contract: Contract | None, column: Any, rule: Any, row: Any) -> tuple[
     broken = _top(column) if isinstance(column, str) else None
     order = sorted(values, key=lambda name: (name != broken, name not in contract.key))
     return tuple(
-        Cell(name=name, value=MASKED if name in hidden else shown(values[name]), broken=name == broken)
+        Cell(
+            name=name,
+            value=MASKED if name in hidden else Shown(text=printable(_exactly(values[name]))),
+            broken=name == broken,
+        )
         for name in order
     )
 
@@ -143,24 +147,27 @@ def observed(contract: Contract | None, result: Mapping[str, Any]) -> Shown:
     return shown(value)
 
 
-def expected(contract: Contract | None, result: Mapping[str, Any]) -> tuple[tuple[str, Shown], ...]:
-    """What an expectation asks: words, and the value."""
+def expected(contract: Contract | None, result: Mapping[str, Any]) -> tuple[tuple[str, Shown | None], ...]:
+    """What an expectation asks: words, and the value if there is one."""
     value, name = result.get("expected"), str(result.get("expectation"))
+    if value == {} and counts_of(result.get("observed")) is not None:
+        return (("every row", None),)
     hidden = _speaks_of_personal(contract, result)
     if not isinstance(value, Mapping):
         counting = _COUNTING.search(name.lower()) and _is_number(value)
         return (("", MASKED if hidden and not counting else shown(value)),)
-    said = []
+    said: list[tuple[str, Shown | None]] = []
     for key, bound in value.items():
-        free = key in _FLAGS or (_COUNTING.search(name) and _is_number(bound)) or key in _SUBJECTS
-        if key == "row_condition":
-            free = not _mentions_personal(contract, bound)
         if key in ("strict_min", "strict_max", "condition_parser"):
             continue
         strict = bool(value.get(f"strict_{key[:3]}"))
         words = _BOUNDS.get((key, strict), printable(str(key)).replace("_", " "))
         text = Shown(text=percent(bound)) if key == "mostly" and _is_number(bound) else shown(bound)
-        said.append((words, MASKED if hidden and not free else text))
+        if key == "row_condition":
+            masked = _mentions_personal(contract, bound)
+        else:
+            masked = hidden and key not in _FREE and not (_COUNTING.search(name) and _is_number(bound))
+        said.append((words, MASKED if masked else text))
     return tuple(said)
 
 
@@ -168,7 +175,7 @@ def counts_of(value: Any) -> tuple[int, int] | None:
     """Rows, and how many of them are unexpected, where that is what was observed."""
     if isinstance(value, Mapping) and set(value) == {"rows", "unexpected"}:
         rows, unexpected = value["rows"], value["unexpected"]
-        if type(rows) is int and type(unexpected) is int:
+        if type(rows) is int and type(unexpected) is int and 0 <= unexpected <= rows < 2**63:
             return rows, unexpected
     return None
 
@@ -184,7 +191,7 @@ def _parsed(contract: Contract | None, column: Any, rule: Any, row: Any) -> dict
     if contract is None or column == EVERY_COLUMN or rule == "layout" or not isinstance(row, str):
         return None
     try:
-        values = json.loads(row)
+        values = json.loads(row, parse_float=str)  # as text, which no float rounds
     except (ValueError, RecursionError):
         return None
     return values if isinstance(values, dict) and set(values) == set(_columns(contract)) else None
@@ -237,6 +244,19 @@ def _top(column: str) -> str:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _digits(value: float) -> str:
+    """A number to ten significant digits, without an exponent where a person can do without."""
+    if not value or not 1e-4 <= abs(value) < 1e15:
+        return f"{value:.10g}"
+    text = f"{value:,.{max(10 - len(str(int(abs(value)))), 0)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _exactly(value: Any) -> str:
+    """A value as it stands in its row: nothing rounded, nothing added."""
+    return value or '""' if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _spelled(character: str) -> str:

@@ -47,7 +47,7 @@ class Result:
     severity: str
     outcome: str
     observed: Shown
-    expected: tuple[tuple[str, Shown], ...]
+    expected: tuple[tuple[str, Shown | None], ...]
     drawing: Gauge | Share | None
     trend: Trend | None
 
@@ -113,14 +113,21 @@ class Gate:
 
 @dataclass(frozen=True, kw_only=True)
 class Intake:
-    """What one source brought, by its latest receipt; the counts are None where the job failed."""
+    """What one attempt at reading a source brought; the counts are None where the job failed."""
 
-    source: str
-    attempts: tuple[Attempt, ...]
+    attempt: Attempt
     received: int | None
     accepted: int | None
     quarantined: int | None
     picture: Share | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A source and the attempts at it, the latest first."""
+
+    name: str
+    intakes: tuple[Intake, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +168,7 @@ class Evidence:
     """Everything that the page shows; `trend_note` says why there is no trend."""
 
     head: Head
-    intakes: tuple[Intake, ...]
+    sources: tuple[Source, ...]
     quarantines: tuple[Quarantine, ...]
     gates: tuple[Gate, ...]
     rounds: int

@@ -5,6 +5,10 @@ Source: ops/report/templates; the look is that of contracts/templates.
 
 from __future__ import annotations
 
+from functools import cache
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
+
 from ops.report.evidence import LAYERS
 from ops.report.model import Evidence, Gate
 
@@ -13,18 +17,7 @@ _TONES = {"PASS": "good", "WARN": "warning", "PASS_WITH_WAIVER": "waived", "FAIL
 
 def render(evidence: Evidence) -> str:
     """The page."""
-    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-
-    templates = Environment(
-        loader=ChoiceLoader([PackageLoader("ops.report"), PackageLoader("contracts")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    templates.globals.update(tone=tone)
-    return templates.get_template("report.html.j2").render(evidence=evidence, lead=lead(evidence))
+    return _template().render(evidence=evidence, lead=lead(evidence))
 
 
 def tone(verdict: str) -> str:
@@ -61,3 +54,17 @@ def _closed(gate: Gate) -> str:
 
 def _plural(word: str, count: int) -> str:
     return word if count == 1 else f"{word}s"
+
+
+@cache
+def _template() -> Template:
+    templates = Environment(
+        loader=ChoiceLoader([PackageLoader("ops.report"), PackageLoader("contracts")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    templates.globals.update(tone=tone)
+    return templates.get_template("report.html.j2")
