@@ -8,17 +8,22 @@ Source: contracts/x-assay.schema.json.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any
 
+from contracts import strict_json
 from contracts.errors import ContractError, UnknownContractError
+from contracts.expected_days import ExpectedDays
 from contracts.keywords import RULES, check_row, column_types
+from contracts.strict_json import StrictJsonError
+
+CSV, JSON_LINES = "csv", "json_lines"
 
 RUN_COLUMNS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "bronze": (
@@ -38,13 +43,19 @@ _VERSION = re.compile(r"[0-9]+-[0-9]+-[0-9]+")
 
 @dataclass(frozen=True, kw_only=True)
 class ParseSpec:
-    """The lossless parse that comes before judging: null tokens become null, number columns become numbers."""
+    """The lossless parse that comes before judging: null tokens become null, number columns become numbers.
+
+    Attributes:
+        layout: csv, or json_lines: one object a line, its values text, numbers, booleans and null.
+        delimiter, trailing_empty_column: of csv.
+        minimum_rows: of a file for a day that must bring one.
+    """
 
     layout: str
-    delimiter: str
     null_tokens: tuple[str, ...]
-    trailing_empty_column: bool
     minimum_rows: int
+    delimiter: str = ","
+    trailing_empty_column: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +125,13 @@ class Contract:
         """Where the source keeps its data, in words for a person: a prefix or a relation."""
         if self.source is None:
             return self.table
-        return str(self.source.get("prefix") or self.source.get("relation"))
+        return str(self.source.get("prefix") or self.source.get("relation") or self.source.get("object"))
+
+    @property
+    def expected_days(self) -> ExpectedDays | None:
+        """The days that must bring a file; None when none must."""
+        said = (self.source or {}).get("expected")
+        return ExpectedDays.read(said) if said else None
 
     def field(self, name: str) -> Field:
         """The column of that name."""
@@ -154,7 +171,7 @@ def of_table(table: str) -> Contract:
     for contract in load_all():
         if contract.table == table:
             return contract
-    raise UnknownContractError(f"{table}: no contract claims this table")
+    raise UnknownContractError(f"{table!r}: no contract claims this table")
 
 
 def of_source(name: str) -> Contract:
@@ -162,7 +179,7 @@ def of_source(name: str) -> Contract:
     for contract in sources():
         if contract.source_name == name:
             return contract
-    raise UnknownContractError(f"{name}: no contract claims this source")
+    raise UnknownContractError(f"{name!r}: no contract claims this source")
 
 
 @cache
@@ -187,9 +204,13 @@ def versions(dataset: str) -> tuple[str, ...]:
 
 
 def parse_document(dataset: str, version: str, content: bytes) -> Contract:
-    """A contract from the bytes of its file."""
+    """A contract from the bytes of its file.
+
+    Raises:
+        ContractError: it is not JSON, with the line, or not a contract.
+    """
+    document = _document(f"{dataset} {version}", content)
     try:
-        document = json.loads(content)
         check_row(dataset, document)
         return _contract(dataset, version, document, hashlib.sha256(content).hexdigest())
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -199,24 +220,35 @@ def parse_document(dataset: str, version: str, content: bytes) -> Contract:
 def meta_schema() -> dict[str, Any]:
     """The JSON Schema that a contract file itself must keep."""
     content = resources.files("contracts").joinpath("x-assay.schema.json").read_bytes()
-    document: dict[str, Any] = json.loads(content)
+    document: dict[str, Any] = strict_json.load(content)
     return document
 
 
-def verify(dataset: str, version: str) -> None:
-    """Nothing, when the file keeps the meta-schema and names only columns that it has.
+def check_document(name: str, content: bytes) -> dict[str, Any]:
+    """The document of a contract file that keeps the meta-schema.
 
     Kept apart from `load`, because a job should not pay for jsonschema's import to read a released file.
 
     Raises:
+        ContractError: names the file as `name`, the place in it and the rule.
+    """
+    from contracts.judging import Draft202012Validator, best_match
+
+    document = _document(name, content)
+    problem = best_match(Draft202012Validator(meta_schema()).iter_errors(document))
+    if problem is not None:
+        raise ContractError(f"{name}: {problem.json_path}: {problem.message[:300]}")
+    checked: dict[str, Any] = document
+    return checked
+
+
+def verify(dataset: str, version: str) -> None:
+    """Nothing, when the file keeps the meta-schema, names only columns that it has, and agrees with itself.
+
+    Raises:
         ContractError: names the place in the file and the rule.
     """
-    from contracts.judging import Draft202012Validator
-
-    document = json.loads(_file(dataset, version).read_bytes())
-    problem = next(Draft202012Validator(meta_schema()).iter_errors(document), None)
-    if problem is not None:
-        raise ContractError(f"{dataset} {version}: {problem.json_path}: {problem.message}")
+    document = check_document(f"{dataset} {version}", _file(dataset, version).read_bytes())
     contract = load(dataset, version)
     if document["$id"] != f"urn:assay:contract:{dataset}:{version}":
         raise ContractError(f"{dataset} {version}: $id is {document['$id']}")
@@ -228,18 +260,7 @@ def verify(dataset: str, version: str) -> None:
         named |= {*filter(None, [contract.source.get("cursor")])}
     if unknown := sorted(named - known):
         raise ContractError(f"{dataset} {version}: names columns that it does not have: {', '.join(unknown)}")
-
-
-def verify_all() -> None:
-    """Nothing, when every version of every contract keeps the meta-schema and no two datasets claim one table.
-
-    Raises:
-        ContractError: names the dataset and the rule.
-    """
-    for dataset in datasets():
-        for version in versions(dataset):
-            verify(dataset, version)
-    verify_tables()
+    _verify_files(contract)
 
 
 def verify_tables() -> None:
@@ -254,6 +275,33 @@ def verify_tables() -> None:
         if table in claimed:
             raise ContractError(f"{dataset} and {claimed[table]} both claim table {table}")
         claimed[table] = dataset
+
+
+def _verify_files(contract: Contract) -> None:
+    """Nothing, when what the contract says of a source's files goes together.
+
+    Raises:
+        ContractError: names the column or the setting.
+    """
+    where = f"{contract.dataset} {contract.version}"
+    source = contract.source or {}
+    if (source.get("kind") == "files") != (contract.parse is not None):
+        raise ContractError(f"{where}: x-assay.parse goes with a source of files, and with no other")
+    if contract.parse is None:
+        return
+    for field in contract.fields:
+        if not field.required and not field.nullable:
+            raise ContractError(f"{where}: column {field.name} may be left out of a file, so it must allow null")
+    expected = contract.expected_days
+    if expected is not None and not re.fullmatch(source["pattern"], expected.name_of(date(2024, 2, 29))):
+        raise ContractError(f"{where}: source.expected.file: {expected.file} does not match source.pattern")
+
+
+def _document(name: str, content: bytes) -> Any:
+    try:
+        return strict_json.load(content)
+    except StrictJsonError as error:
+        raise ContractError(f"{name}: not JSON: {error}") from error
 
 
 def _schemas() -> Traversable:

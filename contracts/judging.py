@@ -14,11 +14,13 @@ _GRAMMAR = "rfc3987_syntax"
 
 if _GRAMMAR in sys.modules:
     from jsonschema import Draft202012Validator, FormatChecker
+    from jsonschema.exceptions import best_match
 else:
     sys.modules[_GRAMMAR] = None  # type: ignore[assignment]
     try:
         from jsonschema import Draft202012Validator, FormatChecker
+        from jsonschema.exceptions import best_match
     finally:
         del sys.modules[_GRAMMAR]
 
-__all__ = ["Draft202012Validator", "FormatChecker"]
+__all__ = ["Draft202012Validator", "FormatChecker", "best_match"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pkgutil
 import re
 from collections.abc import Iterator, Sequence
@@ -111,7 +110,8 @@ def read(name: str) -> Contract:
     """The contract named `<dataset>/<version>`, or that of a file, which is held to the meta-schema first.
 
     Raises:
-        OpsError: no such version or file, or the file is not a contract.
+        OpsError: no such file.
+        ContractError: no such version, or the file is not a contract.
     """
     if named := _VERSION.fullmatch(name):
         return contracts.load(named["dataset"], named["version"])
@@ -119,15 +119,7 @@ def read(name: str) -> Contract:
         content = Path(name).read_bytes()
     except OSError as error:
         raise OpsError(f"{name}: neither <dataset>/<version> nor a file that can be read: {error.strerror}") from error
-    try:
-        document = json.loads(content)
-    except ValueError as error:
-        raise OpsError(f"{name}: not JSON: {error}") from error
-    from contracts.judging import Draft202012Validator
-
-    problem = next(Draft202012Validator(contracts.meta_schema()).iter_errors(document), None)
-    if problem is not None:
-        raise OpsError(f"{name}: {problem.json_path}: {problem.message[:300]}")
+    document = contracts.check_document(name, content)
     dataset, version = document["$id"].split(":")[-2:]
     return contracts.parse_document(dataset, version, content)
 

@@ -19,8 +19,8 @@ def test_every_version_is_pinned():
     assert everything == set(RELEASED)
 
 
-def test_every_contract_keeps_the_meta_schema():
-    contracts.verify_all()
+def test_nothing_is_wrong_with_the_contracts():
+    assert releases.problems(releases.pinned()) == []
 
 
 @pytest.mark.parametrize(

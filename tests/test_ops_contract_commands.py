@@ -86,7 +86,7 @@ def put(path, text):
     [
         pytest.param(lambda tree: release(tree, "1-0-0", dearer), f"{ORDERS} 1-0-0: was altered after its release; put it back and write a new version instead", id="altered"),
         pytest.param(lambda tree: (tree / ORDERS / "1-0-0.json").rename(tree / ORDERS / "1-0-1.json"), f"{ORDERS} 1-0-0: is released, but its file is gone; put it back", id="gone"),
-        pytest.param(lambda tree: put(tree / ORDERS / "1-0-1.json", "{"), f"{ORDERS} 1-0-1: not JSON: Expecting property name", id="not-json"),
+        pytest.param(lambda tree: put(tree / ORDERS / "1-0-1.json", "{"), f"{ORDERS} 1-0-1: not JSON: line 1: Expecting property name", id="not-json"),
         pytest.param(lambda tree: release(tree, "1-0-1", lambda document: document.pop("title")), f"{ORDERS} 1-0-1: $: 'title' is a required property", id="meta-schema"),
         pytest.param(lambda tree: release(tree, "1-0-1", dearer), f"{ORDERS} 1-0-1: after 1-0-0 it is only an ADDITION, but a REVISION is needed (column total_price minimum: asks more: minimum 0 is now minimum 1); name it 1-1-0", id="raised-too-little"),
         pytest.param(lambda tree: release(tree, "1-0-1", lambda document: document["x-assay"].update(table="silver/orders")), f"{ORDERS} and orders_silver both claim table silver/orders", id="one-table-twice"),
