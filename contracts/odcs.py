@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from contracts.contract import Contract, Expectation, Field
+from contracts.contract import CSV, Contract, Expectation, Field
 
 API_VERSION = "v3.1.0"
 _STORED = {"string": "string", "int": "integer", "timestamp": "timestamp"}
@@ -123,9 +123,12 @@ def _custom(contract: Contract) -> list[dict[str, Any]]:
     if contract.parse is not None:
         said["parse"] = {
             "layout": contract.parse.layout,
-            "delimiter": contract.parse.delimiter,
             "nullTokens": list(contract.parse.null_tokens),
-            "trailingEmptyColumn": contract.parse.trailing_empty_column,
             "minimumRows": contract.parse.minimum_rows,
         }
+        if contract.parse.layout == CSV:
+            said["parse"] |= {
+                "delimiter": contract.parse.delimiter,
+                "trailingEmptyColumn": contract.parse.trailing_empty_column,
+            }
     return [{"property": name, "value": value} for name, value in said.items()]

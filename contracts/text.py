@@ -1,4 +1,4 @@
-"""The head of a delimited text file, judged row by row before any Spark is paid for.
+"""The head of a delimited text file (CSV), judged row by row before any Spark is paid for.
 
 The parse is lossless: a null token becomes null, the text of a number column becomes a number when it is written as
 JSON writes numbers, and everything else stays as it came, for the contract to judge. spark_jobs/row_rules.py compiles
@@ -36,7 +36,9 @@ class Header:
     trailing_empty_column: bool
 
 
-def read_head(contract: Contract, key: str, data: bytes, truncated: bool) -> list[dict[str, Any]]:
+def read_head(
+    contract: Contract, key: str, data: bytes, truncated: bool, minimum_rows: int | None = None
+) -> list[dict[str, Any]]:
     """The rows at the head of a file, parsed and judged.
 
     Args:
@@ -44,6 +46,7 @@ def read_head(contract: Contract, key: str, data: bytes, truncated: bool) -> lis
         key: the file's object key, for the error.
         data: the first bytes of the file.
         truncated: whether the file goes on after `data`; its last line is then left out, as it may be cut.
+        minimum_rows: of the whole file; the contract's unless told.
     Returns:
         One dict a row: None where a null token stood, int or float where the contract says number, else the text.
     Raises:
@@ -51,16 +54,12 @@ def read_head(contract: Contract, key: str, data: bytes, truncated: bool) -> lis
     """
     header, lines = read_lines(contract, key, data, truncated)
     rows = []
-    judge = _judge(contract)
+    judge = row_judge(contract)
     for line, cells in lines:
         row = {name: parse_cell(contract, name, cell) for name, cell in zip(header.columns, cells, strict=True)}
-        problem = next(judge.iter_errors(row), None)
-        if problem is not None:
-            column = str(problem.absolute_path[0]) if problem.absolute_path else EVERY_COLUMN
-            raise violation(contract, key, column, str(problem.validator), f"line {line}: {problem.message}")
+        judge_row(contract, judge, key, line, row)
         rows.append(row)
-    if not truncated and len(rows) < _parse(contract).minimum_rows:
-        raise _too_few_rows(contract, key, len(rows))
+    _check_count(contract, key, len(rows), truncated, minimum_rows)
     return rows
 
 
@@ -83,7 +82,7 @@ def read_lines(
     return header, _rows(contract, key, header, lines)
 
 
-def read_header(contract: Contract, key: str, data: bytes, truncated: bool) -> Header:
+def read_header(contract: Contract, key: str, data: bytes, truncated: bool, minimum_rows: int | None = None) -> Header:
     """The header alone, when rows follow it; the rows are left for Spark to judge.
 
     Raises:
@@ -91,9 +90,33 @@ def read_header(contract: Contract, key: str, data: bytes, truncated: bool) -> H
     """
     header, _ = read_lines(contract, key, data, truncated)
     rows = sum(1 for line in data.splitlines() if line.strip()) - 1
-    if not truncated and rows < _parse(contract).minimum_rows:
-        raise _too_few_rows(contract, key, rows)
+    _check_count(contract, key, rows, truncated, minimum_rows)
     return header
+
+
+def row_judge(contract: Contract) -> Any:
+    """A jsonschema validator of the contract's rows, formats asserted."""
+    # imported here, so that a Spark job which only needs the parse does not pay for it
+    from contracts.judging import Draft202012Validator, FormatChecker
+
+    return Draft202012Validator(contract.schema, format_checker=FormatChecker())
+
+
+def judge_row(contract: Contract, judge: Any, key: str, line: int, row: Mapping[str, Any]) -> None:
+    """Nothing, when a parsed row keeps the contract.
+
+    Raises:
+        ContractViolationError: the first rule broken.
+    """
+    for field in contract.fields:
+        value = row.get(field.name)
+        # what a decoder puts for bytes that are not UTF-8
+        if field.json_type == "string" and isinstance(value, str) and ("\ufffd" in value or "\x00" in value):
+            raise violation(contract, key, field.name, "encoding", f"line {line}: not UTF-8 text")
+    problem = next(judge.iter_errors(row), None)
+    if problem is not None:
+        column = str(problem.absolute_path[0]) if problem.absolute_path else EVERY_COLUMN
+        raise violation(contract, key, column, str(problem.validator), f"line {line}: {problem.message}")
 
 
 def line_of(contract: Contract, data: bytes, wanted: Mapping[str, str] | str) -> int | None:
@@ -101,7 +124,7 @@ def line_of(contract: Contract, data: bytes, wanted: Mapping[str, str] | str) ->
 
     The row's line is only for a person to look at, so a line that cannot be decoded is skipped, not refused.
     """
-    delimiter = _parse(contract).delimiter
+    delimiter = parse_of(contract).delimiter
     names: list[str] = []
     text = data.removeprefix(codecs.BOM_UTF8).decode("utf-8", errors="replace")
     for number, line in enumerate(text.splitlines(), start=1):
@@ -114,7 +137,7 @@ def line_of(contract: Contract, data: bytes, wanted: Mapping[str, str] | str) ->
 
 def parse_cell(contract: Contract, name: str, cell: str) -> Any:
     """The value that a cell's text stands for; text that stands for none stays text, for the contract to judge."""
-    if cell in _parse(contract).null_tokens:
+    if cell in parse_of(contract).null_tokens:
         return None
     field = contract.field(name)
     if field.json_type == "integer" and _INTEGER.fullmatch(cell):
@@ -138,14 +161,12 @@ def violation(contract: Contract, key: str, column: str, rule: str, detail: str)
     )
 
 
-def _judge(contract: Contract) -> Any:
-    # imported here, so that a Spark job which only needs the parse does not pay for it
-    from contracts.judging import Draft202012Validator, FormatChecker
+def parse_of(contract: Contract) -> ParseSpec:
+    """The parse that a contract of files has.
 
-    return Draft202012Validator(contract.schema, format_checker=FormatChecker())
-
-
-def _parse(contract: Contract) -> ParseSpec:
+    Raises:
+        ContractError: it is not a contract of files.
+    """
     if contract.parse is None:
         raise ContractError(f"{contract.dataset} {contract.version}: has no parse, so it is not a contract of files")
     return contract.parse
@@ -167,7 +188,7 @@ def _decode(contract: Contract, key: str, data: bytes, truncated: bool) -> str:
 
 def _records(contract: Contract, key: str, text: str) -> Iterator[tuple[int, list[str]]]:
     """Line number and cells of each line that is not blank."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_parse(contract).delimiter, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=parse_of(contract).delimiter, strict=True)
     line = 1
     while True:
         try:
@@ -185,7 +206,7 @@ def _records(contract: Contract, key: str, text: str) -> Iterator[tuple[int, lis
 
 def _header(contract: Contract, key: str, cells: Sequence[str]) -> Header:
     names = list(cells)
-    trailing = _parse(contract).trailing_empty_column and names[-1] == ""
+    trailing = parse_of(contract).trailing_empty_column and names[-1] == ""
     if trailing:
         names.pop()
     known = [field.name for field in contract.fields]
@@ -216,8 +237,12 @@ def _rows(
         yield line, cells
 
 
-def _too_few_rows(contract: Contract, key: str, rows: int) -> ContractViolationError:
-    minimum = _parse(contract).minimum_rows
-    return violation(
-        contract, key, EVERY_COLUMN, "minimum_rows", f"{rows} rows after the header, the contract wants {minimum}"
-    )
+def too_few_rows(contract: Contract, key: str, found: str, wanted: int) -> ContractViolationError:
+    """The error for a file that should have brought rows."""
+    return violation(contract, key, EVERY_COLUMN, "minimum_rows", f"{found}, the contract wants {wanted}")
+
+
+def _check_count(contract: Contract, key: str, rows: int, truncated: bool, minimum_rows: int | None) -> None:
+    wanted = parse_of(contract).minimum_rows if minimum_rows is None else minimum_rows
+    if not truncated and rows < wanted:
+        raise too_few_rows(contract, key, f"{rows} rows after the header", wanted)

@@ -6,7 +6,7 @@ Source: contracts/schemas/<source>_bronze; DESIGN's bronze: exact rows plus the 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
@@ -14,7 +14,7 @@ from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as sf
 
 from contracts import contract as contracts
-from contracts.contract import Contract
+from contracts.contract import JSON_LINES, Contract
 from contracts.errors import ContractViolationError, InvalidRequestError
 from contracts.text import EVERY_COLUMN
 from spark_jobs.delta_log import Commit
@@ -22,6 +22,7 @@ from spark_jobs.job import Job
 from spark_jobs.receipts import Lineage, Outcome, TableReceipt
 from spark_jobs.row_rules import LAYOUT_COLUMN, RowRule, row_rules
 from spark_jobs.sources.files import find_line, read_files
+from spark_jobs.sources.json_lines import LINE_COLUMN
 from spark_jobs.sources.snowflake import read_relation
 
 BROKEN_RULE = "_broken_rule"
@@ -73,13 +74,25 @@ def lineage(contract: Contract) -> Lineage:
 
 
 def _read(job: Job, contract: Contract) -> DataFrame | None:
+    kind = str((contract.source or {}).get("kind"))
+    if kind not in READERS:
+        raise InvalidRequestError(f"{contract.source_name}: no reader for a source of kind {kind}")
+    return READERS[kind](job, contract)
+
+
+def _read_files(job: Job, contract: Contract) -> DataFrame | None:
+    return read_files(job.lake, contract, job.request.files) if job.request.files else None
+
+
+def _read_relation(job: Job, contract: Contract) -> DataFrame | None:
     request = job.request
-    kind = (contract.source or {}).get("kind")
-    if kind == "files":
-        return read_files(job.lake, contract, request.files) if request.files else None
-    if kind == "snowflake":
-        return read_relation(job.lake, contract, request.secret_arn, request.interval_start, request.interval_end)
-    raise InvalidRequestError(f"{contract.source_name}: no reader for a source of kind {kind}")
+    return read_relation(job.lake, contract, request.secret_arn, request.interval_start, request.interval_end)
+
+
+READERS: Mapping[str, Callable[[Job, Contract], DataFrame | None]] = {
+    "files": _read_files,
+    "snowflake": _read_relation,
+}
 
 
 def _run_columns(job: Job, contract: Contract, attempt: Column) -> list[Column]:
@@ -145,7 +158,9 @@ def _append_to_quarantine(
 
 
 def _raw_row(contract: Contract) -> Column:
-    """The row as it was received, as JSON; a malformed line as it stands."""
+    """The row as it was received, as JSON; a malformed line, and a line of JSON, as it stands."""
+    if contract.parse is not None and contract.parse.layout == JSON_LINES:
+        return sf.col(LINE_COLUMN)
     row = sf.to_json(sf.struct(*(field.name for field in contract.fields)), {"ignoreNullFields": "false"})
     return row if contract.parse is None else sf.coalesce(sf.col(LAYOUT_COLUMN), row)
 
@@ -177,9 +192,9 @@ def _violation(
 
 def _line(job: Job, contract: Contract, rule: RowRule, first: Row) -> int | None:
     raw = first["raw"]
-    if rule.column == EVERY_COLUMN:
+    if rule.column == EVERY_COLUMN or (contract.parse is not None and contract.parse.layout == JSON_LINES):
         return find_line(job.lake, contract, first["file"], raw)
-    row: dict[str, str] = json.loads(raw)
+    row: dict[str, str] = {name: cell for name, cell in json.loads(raw).items() if cell is not None}
     if contract.parse is not None and contract.parse.trailing_empty_column:
         row[""] = ""
     return find_line(job.lake, contract, first["file"], row)

@@ -20,11 +20,13 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
 from pyspark.sql.types import StringType, StructField, StructType, _parse_datatype_string
 
-from contracts.contract import RUN_COLUMNS, Contract, Field, ParseSpec
+from contracts.contract import CSV, JSON_LINES, RUN_COLUMNS, Contract, Field, ParseSpec
 from contracts.errors import UnsupportedKeywordError
 from contracts.text import EVERY_COLUMN, INTEGER_PATTERN, NUMBER_PATTERN
 
-LAYOUT_COLUMN = "_layout"  # the raw line, where it has not as many cells as the header
+LAYOUT_COLUMN = "_layout"  # the raw line, where it is not one of the layout
+SHAPE_COLUMN = "_shape"  # the index of the first of shape_rules that an object of JSON breaks
+_LAYOUTS = {CSV: "as many cells as the header", JSON_LINES: "one flat object of strict JSON"}
 _BETWEEN_CELLS = "\x01"
 _DATE = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _DATE_TIME = (
@@ -89,8 +91,11 @@ def row_rules(contract: Contract) -> RowRules:
     rules: list[RowRule] = []
     found: list[Column] = []
     if contract.parse is not None:
-        rules.append(RowRule(column=EVERY_COLUMN, rule="layout", expected="as many cells as the header"))
+        rules.append(RowRule(column=EVERY_COLUMN, rule="layout", expected=_LAYOUTS[contract.parse.layout]))
         found.append(sf.when(sf.col(LAYOUT_COLUMN).isNotNull(), sf.lit(0)))
+        if contract.parse.layout == JSON_LINES:
+            found.append(sf.col(SHAPE_COLUMN) + len(rules))
+            rules.extend(shape_rules(contract))
     for fields in _alike(contract):
         start = len(rules)
         keywords = _conditions(contract, fields[0], sf.col(fields[0].name))
@@ -102,6 +107,20 @@ def row_rules(contract: Contract) -> RowRules:
         if keywords:
             found.append(_first_broken(contract, fields, start, keywords))
     return RowRules(rules=tuple(rules), first_broken=sf.least(*found) if len(found) > 1 else found[0])
+
+
+def shape_rules(contract: Contract) -> list[RowRule]:
+    """What an object of JSON may break as a whole: keys that the contract has not, keys left out, kinds of values."""
+    rules = [RowRule(column=EVERY_COLUMN, rule="additionalProperties", expected="the contract's columns alone")]
+    for field in contract.fields:
+        rules.append(RowRule(column=field.name, rule="required", expected="the key in every object"))
+        rules.append(RowRule(column=field.name, rule="type", expected=field.json_type))
+    return rules
+
+
+def shape_rule_index(rule: str | None, position: int) -> int:
+    """Where a rule on the column at a position stands in shape_rules; None is the rule on the whole object."""
+    return 0 if rule is None else 1 + 2 * position + (rule == "type")
 
 
 def _alike(contract: Contract) -> list[list[Field]]:
