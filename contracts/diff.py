@@ -108,7 +108,10 @@ def _settings(old: Contract, new: Contract) -> Iterator[Change]:
 def _source(old: Contract, new: Contract) -> Iterator[Change]:
     before, after = dict(old.source or {}), dict(new.source or {})
     for name in sorted({*before, *after}):
-        if before.get(name) != after.get(name):
+        if name == "expected" and None in (before.get(name), after.get(name)):
+            words = "some days must bring a file" if name in after else "no day must bring a file"
+            yield asks(name in after, (), "source expected", words)
+        elif before.get(name) != after.get(name):
             # under another name or of another kind it is another source, with a history of its own
             level = Level.MODEL if name in ("name", "kind") else Level.REVISION
             words = f"{spelled(before.get(name))} is now {spelled(after.get(name))}"

@@ -77,8 +77,9 @@ def test_there_is_an_index_and_a_page_for_each_version(site):
     assert set(site) == {
         "index.html",
         "fct_daily_revenue_gold/1-0-0.html",
-        "fx_rates_bronze/1-0-0.html",
+        "fx_rates_bronze/1-1-0.html",
         "fx_rates_silver/1-0-0.html",
+        "hubspot_contacts_bronze/1-0-0.html",
         "orders_silver/1-0-0.html",
         "snowflake_orders_bronze/1-0-0.html",
         "snowflake_orders_bronze/1-1-0.html",
@@ -117,7 +118,7 @@ def test_a_page_says_what_the_contract_says(site):
 
 
 def test_a_file_s_page_says_how_text_becomes_values(site):
-    text = Page(site["fx_rates_bronze/1-0-0.html"]).text
+    text = Page(site["fx_rates_bronze/1-1-0.html"]).text
     assert 'Read as null N/A, ""' in text
     assert "prefix landing/fx/" in text
     assert "Date key string string, an ISO 8601 date the day of the rates" in text
@@ -125,7 +126,7 @@ def test_a_file_s_page_says_how_text_becomes_values(site):
 
 def test_the_index_leads_from_bronze_to_gold(site):
     text = Page(site["index.html"]).text
-    assert "5 datasets, 6 versions" in text
+    assert "6 datasets, 7 versions" in text
     assert text.index("Vendor FX rates") < text.index("Daily revenue")
     assert "versions 1-1-0 (draft), 1-0-0" in text
 
@@ -154,4 +155,4 @@ def test_a_browser_shows_it_whole_loads_nothing_and_runs_nothing(site, tmp_path,
 
 @in_a_browser
 def test_a_browser_prints_it(folder, tmp_path):
-    assert 1 <= pages_on_paper(folder / "fx_rates_bronze" / "1-0-0.html", tmp_path) <= 5
+    assert 1 <= pages_on_paper(folder / "fx_rates_bronze" / "1-1-0.html", tmp_path) <= 5
