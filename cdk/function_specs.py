@@ -33,18 +33,22 @@ def daily_batch(around: Surroundings) -> list[FunctionSpec]:
     """One entry a function, in the order of the day."""
     names, code_digest = around.names, {"CODE_DIGEST": around.artifacts.code_digest}
     ledger = {"LEDGER_TABLE": names.ledger_table}
+    sources = {"SOURCES": json.dumps(around.settings.sources)}
     lake = {**ledger, "LAKE_BUCKET": names.lake_bucket}
     keep_ledger, look_up = grants.ledger(names.ledger_arn), grants.ledger(names.ledger_arn, writes=False)
     read_receipts = grants.read(names.lake_bucket, ["runs"])
     describe_execution = grants.allow(["states:DescribeExecution"], [names.executions_arn])
     return [
         FunctionSpec(
-            module="open_run", timeout_seconds=50, environment={**ledger, **code_digest}, statements=[keep_ledger]
+            module="open_run",
+            timeout_seconds=50,
+            environment={**ledger, **code_digest, **sources},
+            statements=[keep_ledger],
         ),
         FunctionSpec(
             module="validate_contracts",
             timeout_seconds=240,
-            environment={**lake, **code_digest},
+            environment={**lake, **sources},
             statements=[keep_ledger, *grants.read(names.lake_bucket, ["landing"])],
         ),
         FunctionSpec(

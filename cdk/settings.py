@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from cdk import sources
+
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / "config"
 STAGES = ("local", "dev", "prod")
@@ -80,6 +82,7 @@ class Settings:
     retain: bool
     access_logs: bool
     log_retention_days: int
+    sources: tuple[str, ...]
     network: NetworkSettings | None
     spark: SparkSettings
     job: JobSettings
@@ -156,6 +159,10 @@ def _check_together(settings: Settings, path: Path) -> None:
             f"{path}: job.heartbeat_seconds: {job.heartbeat_seconds} is not below "
             f"job.task_timeout_seconds {job.task_timeout_seconds}, so a lost callback would end the state"
         )
+    try:
+        sources.check(settings.sources)
+    except ValueError as error:
+        raise SettingsError(f"{path}: sources: {error}") from error
     zones = settings.network.zones if settings.network else ()
     for zone in zones:
         if zone[:-1] != settings.region:
@@ -173,6 +180,7 @@ def _settings(stage: str, values: Mapping[str, Any], quality: Mapping[str, Any],
         retain=values["retain"],
         access_logs=values["access_logs"],
         log_retention_days=values["log_retention_days"],
+        sources=tuple(values["sources"]),
         network=None
         if network is None
         else NetworkSettings(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from contracts.contract import Contract
 from contracts.errors import SourceUnavailableError
+from contracts.landing import takes
 from lambdas.ledger import SUCCEEDED, Arrival, Ledger
 
 if TYPE_CHECKING:
@@ -59,11 +59,8 @@ def decide_claim(landed: Landed, arrival: Arrival | None, run_id: str, holder_st
 
 
 def matching(contract: Contract, landed: Iterable[Landed]) -> list[Landed]:
-    """Those objects whose name, after the prefix, has the contract's pattern; sorted by key."""
-    source = contract.source or {}
-    name = re.compile(str(source["pattern"]))
-    prefix = str(source["prefix"])
-    return sorted(each for each in landed if name.fullmatch(each.key.removeprefix(prefix)))
+    """Those objects that are files of the contract's source; sorted by key."""
+    return sorted(each for each in landed if takes(contract, each.key))
 
 
 def list_landed(s3: S3Client, bucket: str, contract: Contract) -> list[Landed]:
@@ -88,6 +85,12 @@ def claim(ledger: Ledger, contract: Contract, landed: list[Landed], run_id: str)
     source = contract.source_name
     known = ledger.arrivals(source)
     return [each for each in landed if _claimed(ledger, source, each, known.get(each.key), run_id)]
+
+
+def held_by_others(ledger: Ledger, contract: Contract, run_id: str) -> list[str]:
+    """Keys of the source's files that other runs took."""
+    known = ledger.arrivals(contract.source_name)
+    return [key for key, arrival in known.items() if arrival.run_id != run_id]
 
 
 def _claimed(ledger: Ledger, source: str, landed: Landed, arrival: Arrival | None, run_id: str) -> bool:

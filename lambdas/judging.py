@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from contracts import text
 from contracts.contract import Contract
 from contracts.errors import SourceUnavailableError
+from contracts.landing import read_head
 from lambdas.arrivals import Landed
 from lambdas.aws import error_code
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 HEAD_BYTES = 256 * 1024
 
 
-def judge(s3: S3Client, bucket: str, contract: Contract, landed: Landed) -> int:
+def judge(s3: S3Client, bucket: str, contract: Contract, landed: Landed, data_date: date) -> int:
     """The number of rows in a file's head, all of which keep the contract.
 
     Raises:
@@ -26,7 +27,7 @@ def judge(s3: S3Client, bucket: str, contract: Contract, landed: Landed) -> int:
         SourceUnavailableError: the file changed, or went away, since it was listed.
     """
     data = head(s3, bucket, landed)
-    return len(text.read_head(contract, landed.key, data, truncated=landed.size > len(data)))
+    return len(read_head(contract, landed.key, data, landed.size > len(data), data_date))
 
 
 def head(s3: S3Client, bucket: str, landed: Landed) -> bytes:

@@ -21,13 +21,15 @@ def lambda_handler(event: Mapping[str, Any]) -> Json:
     Args:
         event: execution_arn, and request: the execution's input.
     """
+    settings = runtime.settings(OpenSettings)
     opening = Opening(
         execution_arn=text_of(event, "execution_arn"),
         request=event.get("request") or {},
         now=datetime.now(UTC).replace(microsecond=0),
         unique=uuid.uuid4().hex,
-        code_digest=runtime.settings(OpenSettings).code_digest,
+        code_digest=settings.code_digest,
         released=released(),
+        sources=settings.sources,
     )
     answer = open_run(runtime.ledger(), opening)
     runtime.identify(answer["run_id"])

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from contracts import contract as contracts
 from contracts.errors import SourceUnavailableError
 from lambdas.digests import Released
 from lambdas.intervals import from_iso, interval_for, iso, requested_date
@@ -26,6 +25,7 @@ class Opening:
     Attributes:
         now: UTC; it names the run and decides nothing.
         unique: 32 hex digits of a random UUID.
+        sources: the sources that the stage runs.
     """
 
     execution_arn: str
@@ -34,6 +34,7 @@ class Opening:
     unique: str
     code_digest: str
     released: Released
+    sources: tuple[str, ...]
 
 
 def open_run(ledger: Ledger, opening: Opening) -> Json:
@@ -50,11 +51,11 @@ def open_run(ledger: Ledger, opening: Opening) -> Json:
     for _ in range(TRIES):
         mine = ledger.run_of(opening.execution_arn)
         if mine:
-            return _answer("OPENED", mine)
+            return _answer("OPENED", mine, opening.sources)
         claim = ledger.interval_claim(data_date.isoformat())
         owner = ledger.run(claim.run_id) if claim else None
         if owner:
-            return _answer("ALREADY_DONE", owner)
+            return _answer("ALREADY_DONE", owner, opening.sources)
         watermark = ledger.watermark()
         interval = interval_for(data_date, from_iso(watermark.opened_to) if watermark else None)
         run = Run(
@@ -79,11 +80,11 @@ def open_run(ledger: Ledger, opening: Opening) -> Json:
         elif interval.end > (from_iso(watermark.opened_to) or interval.end):
             writes.append(watermark.change(opened_to=run.interval_end))
         if ledger.write(*writes):
-            return _answer("OPENED", run)
+            return _answer("OPENED", run, opening.sources)
     raise SourceUnavailableError(f"{data_date}: other runs kept opening at the same moment; ask again")
 
 
-def _answer(disposition: str, run: Run) -> Json:
+def _answer(disposition: str, run: Run, sources: Sequence[str]) -> Json:
     return {
         "disposition": disposition,
         "run_id": run.run_id,
@@ -92,5 +93,5 @@ def _answer(disposition: str, run: Run) -> Json:
         "execution_arn": run.execution_arn,
         "data_date": run.data_date,
         "interval": {"start": run.interval_start, "end": run.interval_end},
-        "sources": [contract.source_name for contract in contracts.sources()],
+        "sources": sorted(sources),
     }

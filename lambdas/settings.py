@@ -15,7 +15,7 @@ from contracts.errors import InvalidRequestError
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Base: a field's variable is its name in capitals; an int is read as a number, a Mapping as a JSON object."""
+    """Base: a field's variable is its name in capitals; an int, a Mapping and a tuple are read as JSON."""
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Self:
@@ -49,9 +49,10 @@ class LedgerSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class OpenSettings(LedgerSettings):
-    """OpenRun pins the code."""
+    """OpenRun pins the code and names the sources that the stage runs."""
 
     code_digest: str
+    sources: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +64,9 @@ class LakeSettings(LedgerSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class ValidateSettings(LakeSettings):
-    """ValidateContracts compares digests."""
+    """ValidateContracts judges the files of the sources that the stage runs."""
 
-    code_digest: str
+    sources: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,9 +132,13 @@ class LineageSettings(LakeSettings):
 def _parse(type_name: str, text: str) -> object:
     if type_name == "int":
         return int(text)
-    if not type_name.startswith("Mapping"):
+    if not type_name.startswith(("Mapping", "tuple")):
         return text
     value = json.loads(text)
+    if type_name.startswith("tuple"):
+        if not isinstance(value, list) or not all(isinstance(inner, str) for inner in value):
+            raise ValueError("is not a JSON array of strings")
+        return tuple(value)
     if not isinstance(value, dict) or not all(isinstance(inner, str) for inner in value.values()):
         raise ValueError("is not a JSON object of strings")
     return value

@@ -90,6 +90,10 @@ class Receipts:
                 return receipt
         raise ReceiptMissingError(f"the request names no receipt of {step} for {subject}")
 
+    def names(self, step: str, subject: str) -> bool:
+        """Whether the request names a receipt of a step."""
+        return any((receipt.step, receipt.subject) == (step, subject) for receipt in self._receipts)
+
 
 def success(request: Request, started_at: datetime, outcome: Outcome) -> dict[str, Any]:
     """The receipt of a job that did its work."""

@@ -251,6 +251,7 @@ class World:
             unique=uuid.uuid5(uuid.NAMESPACE_URL, execution).hex,
             code_digest="code1",
             released=digests.released(),
+            sources=("fx_rates", "snowflake_orders"),
         )
         answer = open_run(self.ledger, opening)
         run = self.ledger.run(answer["run_id"])

@@ -1,5 +1,5 @@
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import boto3
@@ -15,6 +15,7 @@ from lambdas.ledger import Arrival
 
 FX = contracts.of_source("fx_rates")
 COLUMNS = [field.name for field in FX.fields]
+THURSDAY = date(2026, 7, 30)
 
 
 def landed(name: str = "eurofxref-1.csv", etag: str = "e1") -> Landed:
@@ -104,13 +105,13 @@ def row(usd: str = "1.1", date: str = "2026-07-30") -> str:
 
 
 def test_good_file_is_judged_row_by_row(s3: Any) -> None:
-    assert judge(s3, BUCKET, FX, put(s3, csv(row(), row(date="2026-07-29")))) == 2
+    assert judge(s3, BUCKET, FX, put(s3, csv(row(), row(date="2026-07-29"))), THURSDAY) == 2
 
 
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        pytest.param(csv(row("-1.1")), "fx_rates_bronze 1-0-0: column USD breaks rule exclusive", id="negative-rate"),
+        pytest.param(csv(row("-1.1")), "fx_rates_bronze 1-1-0: column USD breaks rule exclusive", id="negative-rate"),
         pytest.param(csv(row(), columns=[*COLUMNS[:1], *COLUMNS[2:]]), "USD breaks rule required", id="missing"),
         pytest.param(csv(), "column \\* breaks rule minimum_rows", id="header-only"),
         pytest.param(b"", "column \\* breaks rule header: .*the file is empty", id="empty"),
@@ -120,7 +121,7 @@ def test_good_file_is_judged_row_by_row(s3: Any) -> None:
 )
 def test_bad_file_is_refused_by_dataset_column_and_rule(s3: Any, body: bytes, words: str) -> None:
     with pytest.raises(ContractViolationError, match=words):
-        judge(s3, BUCKET, FX, put(s3, body))
+        judge(s3, BUCKET, FX, put(s3, body), THURSDAY)
 
 
 def test_only_the_head_of_a_large_file_is_read(s3: Any) -> None:
@@ -128,7 +129,7 @@ def test_only_the_head_of_a_large_file_is_read(s3: Any) -> None:
     file = put(s3, csv(*rows, row("-1.1")))
     assert file.size > 2 * HEAD_BYTES
     assert len(head(s3, BUCKET, file)) == HEAD_BYTES
-    assert 1_000 < judge(s3, BUCKET, FX, file) < 4_000
+    assert 1_000 < judge(s3, BUCKET, FX, file, THURSDAY) < 4_000
 
 
 @pytest.mark.parametrize("change", [pytest.param(b"other", id="replaced"), pytest.param(None, id="deleted")])
@@ -139,4 +140,4 @@ def test_file_that_changes_while_it_is_judged_is_listed_again(s3: Any, change: b
     else:
         s3.put_object(Bucket=BUCKET, Key=file.key, Body=change)
     with pytest.raises(SourceUnavailableError, match="changed since it was listed"):
-        judge(s3, BUCKET, FX, file)
+        judge(s3, BUCKET, FX, file, THURSDAY)

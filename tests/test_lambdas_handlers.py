@@ -18,7 +18,13 @@ from moto.emrserverless.models import emrserverless_backends
 
 from contracts import contract as contracts
 from contracts import releases
-from contracts.errors import ContractError, InvalidRequestError, QualityGateClosedError, SourceUnavailableError
+from contracts.errors import (
+    ContractError,
+    ContractViolationError,
+    InvalidRequestError,
+    QualityGateClosedError,
+    SourceUnavailableError,
+)
 from lambdas import aws, runtime
 from lambdas.names import JobName
 
@@ -110,6 +116,7 @@ class Cloud:
             "APPLICATION_ID": self.application_id,
             "JOB_ROLES": json.dumps(ROLES),
             "SECRET_ARNS": "{}",
+            "SOURCES": '["fx_rates", "snowflake_orders"]',
             "FAIL_FROM": '{"error": "1"}',
             "SPARK_CONF": '{"spark.driver.extraJavaOptions": "-Da=1 -Db=2"}',
             "SPARK_ENTRY_KEY": "spark/1/main.py",
@@ -208,8 +215,102 @@ def test_a_contract_altered_after_its_release_stops_the_run(cloud: Cloud, monkey
     run_id = cloud.open()
     pins = {**releases.pinned(), "orders_silver/1-0-0": "0" * 64}
     monkeypatch.setattr(releases, "pinned", lambda: pins)
+    releases.problems_as_released.cache_clear()
     with pytest.raises(ContractError, match="orders_silver 1-0-0: was altered after its release"):
         cloud.call("validate_contracts", {"run_id": run_id})
+    releases.problems_as_released.cache_clear()
+
+
+def test_a_warm_function_verifies_its_contracts_once(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = cloud.open()
+    land("eurofxref-2026-07-30.csv", "1.1")
+    verified: list[str] = []
+    verify = contracts.verify
+    monkeypatch.setattr(contracts, "verify", lambda *name: (verified.append("/".join(name)), verify(*name)))
+    releases.problems_as_released.cache_clear()
+    for _ in range(2):
+        cloud.call("validate_contracts", {"run_id": run_id})
+    assert sorted(verified) == sorted(releases.pinned())
+
+
+def test_a_working_day_without_its_file_fails_until_it_is_delivered(cloud: Cloud) -> None:
+    run_id = cloud.open()
+    land("eurofxref-2026-07-29.csv", "1.1")
+    for _ in range(2):
+        with pytest.raises(ContractViolationError) as caught:
+            cloud.call("validate_contracts", {"run_id": run_id})
+        assert (caught.value.dataset, caught.value.rule) == ("fx_rates_bronze", "expected_file")
+        assert caught.value.detail == (
+            "no file came for 2026-07-30 (Thursday): landing/fx/eurofxref-2026-07-30.csv is missing."
+            " Have the vendor deliver it under landing/fx/, then redrive the execution."
+        )
+    land("eurofxref-2026-07-30.csv", "1.1")
+    assert cloud.call("validate_contracts", {"run_id": run_id})["sources"]["fx_rates"]["files"] == 2
+
+
+def test_a_weekend_needs_no_file_and_takes_one_without_rows(cloud: Cloud) -> None:
+    payload = {"execution_arn": EXECUTION + "saturday", "request": {"data_date": "2026-08-01"}}
+    run_id = cloud.call("open_run", payload)["run_id"]
+    nothing = {"sources": {"fx_rates": {"files": 0, "rows_judged": 0}}}
+    assert cloud.call("validate_contracts", {"run_id": run_id}) == nothing
+    header = ",".join(field.name for field in contracts.of_source("fx_rates").fields) + "\n"
+    aws.s3().put_object(Bucket=BUCKET, Key="landing/fx/eurofxref-2026-08-01.csv", Body=header)
+    taken = cloud.call("validate_contracts", {"run_id": run_id})
+    assert taken == {"sources": {"fx_rates": {"files": 1, "rows_judged": 0}}}
+    aws.s3().put_object(Bucket=BUCKET, Key="landing/fx/eurofxref-2026-07-31.csv", Body=header)
+    with pytest.raises(ContractViolationError, match=r"2026-07-31\.csv: 0 rows after the header, the contract wants 1"):
+        cloud.call("validate_contracts", {"run_id": run_id})
+
+
+def test_a_file_that_an_earlier_run_took_counts_for_its_day(cloud: Cloud) -> None:
+    first = cloud.open()
+    land("eurofxref-2026-07-30.csv", "1.1")
+    land("eurofxref-2026-07-31.csv", "1.1")
+    assert cloud.call("validate_contracts", {"run_id": first})["sources"]["fx_rates"]["files"] == 2
+    payload = {"execution_arn": EXECUTION + "friday", "request": {"data_date": "2026-07-31"}}
+    friday = cloud.call("open_run", payload)["run_id"]
+    assert cloud.call("validate_contracts", {"run_id": friday})["sources"]["fx_rates"]["files"] == 0
+
+
+def test_a_stage_runs_its_own_sources_only(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCES", '["snowflake_orders"]')
+    payload = {"execution_arn": EXECUTION + "day1", "request": event("scheduler_input")}
+    opened = cloud.call("open_run", payload)
+    assert opened["sources"] == ["snowflake_orders"]
+    land("eurofxref-2026-07-30.csv", "not a rate")
+    assert cloud.call("validate_contracts", {"run_id": opened["run_id"]}) == {"sources": {}}
+    monkeypatch.setenv("SOURCES", '{"fx_rates": 1}')
+    with pytest.raises(InvalidRequestError, match="SOURCES is not a JSON array of strings"):
+        cloud.call("open_run", payload)
+
+
+ODD_NAMES = {
+    "space": "eurofxref-2026-07 30.csv",
+    "plus": "eurofxref-2026+07+30.csv",
+    "unicode": "eurofxref-\u00fc\U0001f600.csv",
+    "decomposed": "eurofxref-u\u0308.csv",
+    "encoded-slash": "eurofxref-%2F.csv",
+    "encoded-dots": "eurofxref-%2e%2e.csv",
+    "parent": "../fx/eurofxref-1.csv",
+    "folder": "2026/eurofxref-1.csv",
+    "hidden": "_eurofxref-1.csv",
+    "star": "eurofxref-*.csv",
+    "quote": "eurofxref-'; DROP TABLE rates; --.csv",
+    "line-feed": "eurofxref-1\n.csv",
+    "long": "eurofxref-" + "x" * 1000 + ".txt",
+    "markup": "eurofxref-<script>.csv",
+}
+
+
+def test_odd_keys_are_listed_as_they_are_refused_and_counted(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    run_id = cloud.open()
+    land("eurofxref-2026-07-30.csv", "1.1")
+    for name in ODD_NAMES.values():
+        land(name, "not a rate")
+    answer = cloud.call("validate_contracts", {"run_id": run_id})
+    assert answer["sources"]["fx_rates"] == {"files": 1, "rows_judged": 1}
+    assert f'"FilesRefused":[{len(ODD_NAMES)}.0]' in capsys.readouterr().out
+    assert list(runtime.ledger().arrivals("fx_rates")) == ["landing/fx/eurofxref-2026-07-30.csv"]
 
 
 def test_job_run_is_started_in_the_application_with_what_the_stage_wants(cloud: Cloud) -> None:

@@ -90,6 +90,7 @@ def opening(execution: str, data_date: str, unique: str = "a" * 32) -> Opening:
         unique=unique,
         code_digest="code1",
         released=released(),
+        sources=("fx_rates", "snowflake_orders"),
     )
 
 

@@ -1,0 +1,43 @@
+"""The sources that a stage may run: those that a bronze contract describes and a reader reads.
+
+The contracts are read as files: cdk imports no runtime code.
+
+Source: contracts/schemas; READERS in spark_jobs/ingest.py, which a test compares with KINDS.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+SCHEMAS = Path(__file__).resolve().parents[1] / "contracts" / "schemas"
+KINDS = ("files", "snowflake")
+
+
+def check(names: Sequence[str], schemas: Path = SCHEMAS) -> None:
+    """Nothing, when each name is that of a source which can be read.
+
+    Raises:
+        ValueError: a sentence that names the source, what is wrong and what to do.
+    """
+    known = kinds(schemas)
+    for name in names:
+        if name not in known:
+            raise ValueError(f"no bronze contract has a source {name!r}; there are {', '.join(sorted(known))}")
+        if known[name] not in KINDS:
+            raise ValueError(
+                f"{name} is of kind {known[name]}, which has no reader in spark_jobs/sources/ yet; leave it out until"
+                " it has one"
+            )
+
+
+def kinds(schemas: Path = SCHEMAS) -> dict[str, str]:
+    """Source to kind, from the latest contract of every bronze dataset."""
+    found = {}
+    for folder in sorted(schemas.iterdir()):
+        versions = sorted(folder.glob("*.json"), key=lambda path: [int(part) for part in path.stem.split("-")])
+        source = json.loads(versions[-1].read_bytes())["x-assay"].get("source") if versions else None
+        if source is not None:
+            found[source["name"]] = source["kind"]
+    return found
