@@ -60,6 +60,8 @@ def test_json_in_the_environment_can_be_read(stage):
         for name, value in function["Properties"]["Environment"]["Variables"].items():
             if name in {"JOB_ROLES", "SPARK_CONF", "FAIL_FROM", "GLUE_DATABASES"}:
                 assert isinstance(json.loads(value), dict)
+            if name == "SOURCES":
+                assert json.loads(value) == ["fx_rates", "snowflake_orders"]
 
 
 @pytest.mark.parametrize(("stage", "architecture"), [("local", "x86_64"), ("dev", "arm64"), ("prod", "arm64")])

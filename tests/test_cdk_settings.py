@@ -6,7 +6,10 @@ import pytest
 import yaml
 from cdk_templates import KEYS
 
-from cdk import app, artifacts, settings
+from cdk import app, artifacts, settings, sources
+from contracts import contract as contracts
+from spark_jobs import ingest
+from spark_jobs.bronze_to_silver import SILVER_TABLES
 
 
 @pytest.fixture
@@ -94,6 +97,42 @@ def test_a_wrong_setting_is_named_with_file_key_and_rule(config, key, value, wor
         settings.load("dev", config=config)
     for word in words:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        pytest.param([], ["sources", "should be non-empty", "rule minItems"], id="none"),
+        pytest.param(["fx_rates", "fx_rates"], ["sources", "rule uniqueItems"], id="twice"),
+        pytest.param(["../fx_rates"], ["sources.0", "rule pattern"], id="path"),
+        pytest.param(["fx'; DROP TABLE x"], ["sources.0", "rule pattern"], id="sql"),
+        pytest.param(
+            ["fx_rate"], ["sources", "no bronze contract has a source 'fx_rate'; there are fx_rates, "], id="no-such"
+        ),
+        pytest.param(
+            ["fx_rates", "hubspot_contacts"],
+            ["dev.yaml: sources: hubspot_contacts is of kind hubspot, which has no reader in spark_jobs/sources/ yet"],
+            id="no-reader-yet",
+        ),
+    ],
+)
+def test_a_source_that_cannot_run_is_refused_at_synthesis(config, value, words):
+    change(config, "sources", value)
+    with pytest.raises(settings.SettingsError) as caught:
+        settings.load("dev", config=config)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_the_kinds_that_a_stage_may_run_are_those_with_a_reader():
+    assert set(sources.KINDS) == set(ingest.READERS)
+    described = {each.source_name: each.source["kind"] for each in contracts.sources()}
+    assert sources.kinds() == described
+
+
+@pytest.mark.parametrize("stage", ["local", "dev", "prod"])
+def test_a_stage_runs_every_source_that_silver_is_made_of(stage):
+    assert set(settings.load(stage).sources) >= {table.source for table in SILVER_TABLES}
 
 
 def test_an_unknown_stage_names_the_known_ones():
