@@ -218,6 +218,13 @@ def serve(day: Day) -> ThreadingHTTPServer:
     return server
 
 
+def land_rates(day: Day, usd: str = "1.1", date: str = "2026-07-30") -> None:
+    """The vendor's file of a day."""
+    columns = [field.name for field in contracts.of_source("fx_rates").fields]
+    cells = [date, usd] + ["N/A"] * (len(columns) - 2)
+    day.world.land(f"eurofxref-{date}.csv", f"{','.join(columns)},\n{','.join(cells)},\n".encode())
+
+
 @pytest.fixture
 def day(monkeypatch: pytest.MonkeyPatch) -> Iterator[Day]:
     one = Day()
@@ -229,6 +236,7 @@ def day(monkeypatch: pytest.MonkeyPatch) -> Iterator[Day]:
         "APPLICATION_ID": "00app",
         "JOB_ROLES": json.dumps(ROLES),
         "SECRET_ARNS": "{}",
+        "SOURCES": '["fx_rates", "snowflake_orders"]',
         "SPARK_CONF": "{}",
         "FAIL_FROM": '{"error": "1"}',
         "SPARK_ENTRY_KEY": "spark/1/main.py",
@@ -248,6 +256,7 @@ def day(monkeypatch: pytest.MonkeyPatch) -> Iterator[Day]:
     monkeypatch.setattr(aws, "stepfunctions", lambda: sfn)
     monkeypatch.setattr(aws, "sns", lambda: one.sns)
     monkeypatch.setattr(aws, "glue", lambda: glue)
+    land_rates(one)
     server = serve(one)
     keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
     moto_asl.connect(f"http://127.0.0.1:{server.server_port}", lambda _: keys)
@@ -379,19 +388,26 @@ def test_broken_contract_is_not_retried_and_a_redrive_runs_only_what_failed(day:
 
 
 def test_bad_file_fails_before_any_job_run_and_is_taken_once_put_right(day: Day) -> None:
-    columns = [field.name for field in contracts.of_source("fx_rates").fields]
-
-    def land(usd: str) -> None:
-        cells = ["2026-07-30", usd] + ["N/A"] * (len(columns) - 2)
-        day.world.land("eurofxref-2026-07-30.csv", f"{','.join(columns)},\n{','.join(cells)},\n".encode())
-
-    land("-1.1")
+    land_rates(day, "-1.1")
     execution = Execution()
     failed = execution.run()
     assert (failed.status, failed.error, failed.states[-1]) == ("FAILED", "ContractViolationError", "ValidateContracts")
     assert "fx_rates_bronze 1-1-0: column USD breaks rule exclusiveMinimum" in (failed.cause or "")
     assert day.world.emr.runs == {}
-    land("1.1")
+    land_rates(day)
+    assert execution.run().status == "SUCCEEDED"
+
+
+def test_a_working_day_waits_for_its_file_and_a_redrive_after_delivery_passes(day: Day) -> None:
+    day.world.s3.objects.clear()
+    execution = Execution()
+    for _ in range(2):
+        failed = execution.run()
+        assert (failed.status, failed.error) == ("FAILED", "ContractViolationError")
+        assert failed.states[-1] == "ValidateContracts"
+        assert "expected_file: no file came for 2026-07-30 (Thursday)" in (failed.cause or "")
+        assert day.world.emr.runs == {}
+    land_rates(day)
     assert execution.run().status == "SUCCEEDED"
 
 
@@ -461,6 +477,7 @@ def test_second_day_waits_for_the_writer_of_the_same_table(day: Day) -> None:
     ]
     threads[0].start()
     wait_for(lambda: len(day.world.emr.runs) == 2)
+    land_rates(day, date="2026-07-31")
     threads[1].start()
     time.sleep(1.5)
     assert len(day.world.emr.runs) == 2  # the second waits: LeaseHeldError is retried
