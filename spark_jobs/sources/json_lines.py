@@ -31,6 +31,7 @@ _STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _SPACE = r"[ \t\r]*+"
 _MEMBER = rf'{_STRING}{_SPACE}:{_SPACE}({_STRING}|[^\s,}}"]++)'
 _FLAT_OBJECT = rf"^{_SPACE}\{{[^{{}}\[\]]*+\}}{_SPACE}\z"
+_LONG_NUMBER = rf"[-+.0-9eE]{{{LONGEST_NUMBER + 1}}}"
 _ESCAPED_BACKSLASH = r"\\\\"
 _HIGH, _LOW = r"\\u[dD][89abAB][0-9a-fA-F]{2}", r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _HALF_A_PAIR = rf"{_HIGH}(?!{_LOW})|(?<!{_HIGH}){_LOW}"
@@ -48,19 +49,20 @@ def rows_of_lines(contract: Contract, lines: DataFrame) -> DataFrame:
     line = sf.col("value")
     well_formed = sf.coalesce(_well_formed(line), sf.lit(False))
     lines = lines.where(~line.rlike(rf"^{_SPACE}\z")).select("*", well_formed.alias("_well_formed"))
-    values = sf.when(
-        sf.col("_well_formed"),
-        sf.map_from_arrays(sf.json_object_keys(line), sf.regexp_extract_all(line, sf.lit(_MEMBER), sf.lit(1))),
-    )
-    lines = lines.withColumn("_values", values)
-    too_long = sf.exists(
-        sf.map_values("_values"), lambda given: ~given.startswith('"') & (sf.char_length(given) > LONGEST_NUMBER)
-    )
-    well_formed = sf.col("_well_formed") & ~sf.coalesce(too_long, sf.lit(False))
-    readable = sf.make_valid_utf8(line)
-    # strings with their escapes resolved; numbers come out of this rounded, so only strings are taken from it
+    members = sf.map_from_arrays(sf.json_object_keys(line), sf.regexp_extract_all(line, sf.lit(_MEMBER), sf.lit(1)))
+    # resolves escapes; it rounds numbers, and costs as much as all the rest, so it is asked for strings that have one
     texts = sf.from_json(line, text_schema([field.name for field in contract.fields]))
-    lines = lines.withColumns({"_well_formed": well_formed, "_texts": sf.when(sf.col("_well_formed"), texts)})
+    lines = lines.withColumns(
+        {
+            "_values": sf.when(sf.col("_well_formed"), members),
+            "_texts": sf.when(sf.col("_well_formed") & line.contains("\\"), texts),
+        }
+    )
+    # in a step of their own, or each use of a value would look it up again
+    lines = lines.withColumns(
+        {_given(field): sf.try_element_at("_values", sf.lit(field.name)) for field in contract.fields}
+    )
+    readable = sf.make_valid_utf8(line)
     return lines.select(
         "*",
         *(_text(field).alias(field.name) for field in contract.fields),
@@ -76,22 +78,25 @@ def _well_formed(line: Column) -> Column:
     return (
         sf.is_valid_utf8(line)
         & without_strings.rlike(_FLAT_OBJECT)
-        & ~escapes.rlike(_HALF_A_PAIR)
+        & ~without_strings.rlike(_LONG_NUMBER)
+        & sf.when(line.contains("\\u"), ~escapes.rlike(_HALF_A_PAIR)).otherwise(sf.lit(True))
         & sf.try_parse_json(line).isNotNull()
     )
 
 
-def _given(field: Field) -> Column:
-    """The JSON of a field's value as it is written; null where the key is left out."""
-    return sf.try_element_at(sf.col("_values"), sf.lit(field.name))
+def _given(field: Field) -> str:
+    """The column that holds the JSON of a field's value as it is written; null where the key is left out."""
+    return f"_given_{field.name}"
 
 
 def _text(field: Field) -> Column:
-    given = _given(field)
+    given = sf.col(_given(field))
+    between_quotes = given.substr(sf.lit(2), sf.char_length(given) - 2)
     return (
         sf.when(given == "null", sf.lit(None).cast("string"))
-        .when(given.startswith('"'), sf.col("_texts").getField(field.name))
-        .otherwise(given)
+        .when(~given.startswith('"'), given)
+        .when(sf.col("_texts").isNull(), between_quotes)
+        .otherwise(sf.col("_texts").getField(field.name))
     )
 
 
@@ -101,7 +106,7 @@ def _broken_shape(contract: Contract) -> Column:
     others = sf.size(sf.array_except(sf.map_keys("_values"), known)) > 0
     broken = sf.when(others, shape_rule_index(None, 0))
     for position, field in enumerate(contract.fields):
-        given = _given(field)
+        given = sf.col(_given(field))
         if field.required:
             broken = broken.when(given.isNull(), shape_rule_index("required", position))
         of_kind = sf.substring(given, 1, 1).isin(*_FIRST_CHARACTERS[field.json_type]) | (given == "null")
