@@ -21,6 +21,7 @@ from contracts import strict_json
 from contracts.errors import ContractError, UnknownContractError
 from contracts.expected_days import ExpectedDays
 from contracts.keywords import RULES, check_row, column_types
+from contracts.shapes import Shape, json_type, shape_of
 from contracts.strict_json import StrictJsonError
 
 CSV, JSON_LINES = "csv", "json_lines"
@@ -64,6 +65,7 @@ class Field:
 
     name: str
     type: str
+    shape: Shape
     json_type: str
     nullable: bool
     required: bool
@@ -344,27 +346,20 @@ def _contract(dataset: str, version: str, document: Mapping[str, Any], content_d
 
 
 def _field(name: str, rules: Mapping[str, Any], *, required: bool, pii: bool, raw: bool) -> Field:
-    types = column_types(rules)
-    json_type = next(each for each in types if each != "null")
-    declared = rules.get("x-assay", {}).get("type")
+    # a parsed layout keeps its raw text in bronze, whatever the text means
+    shape = shape_of(name, rules, raw=raw)
     return Field(
         name=name,
-        # a parsed layout keeps its raw text in bronze, whatever the text means
-        type="string" if raw else declared or _stored_type(json_type, rules.get("format")),
-        json_type=json_type,
-        nullable="null" in types,
+        type=shape.stored,
+        shape=shape,
+        json_type=json_type(name, rules),
+        nullable="null" in column_types(rules),
         required=required,
         format=rules.get("format"),
         rules={keyword: rules[keyword] for keyword in RULES if keyword in rules},
         description=rules.get("description", ""),
         pii=pii,
     )
-
-
-def _stored_type(json_type: str, text_format: str | None) -> str:
-    if json_type == "string":
-        return {"date": "date", "date-time": "timestamp"}.get(text_format or "", "string")
-    return {"integer": "bigint", "number": "double", "boolean": "boolean"}[json_type]
 
 
 def _expectation(document: Mapping[str, Any]) -> Expectation:

@@ -9,30 +9,28 @@ Source: JSON Schema 2020-12, Validation; the parse of contracts/text.py.
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from functools import reduce
+from functools import cache, reduce
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
-from pyspark.sql.types import StringType, StructField, StructType, _parse_datatype_string
+from pyspark.sql.types import DataType, StringType, StructField, StructType, _parse_datatype_string
 
 from contracts.contract import CSV, JSON_LINES, RUN_COLUMNS, Contract, Field, ParseSpec
-from contracts.errors import UnsupportedKeywordError
+from contracts.keywords import BRANCHES, COMPOSITES
+from contracts.shapes import Shape
 from contracts.text import EVERY_COLUMN, INTEGER_PATTERN, NUMBER_PATTERN
+from spark_jobs.schema_columns import conditions
 
 LAYOUT_COLUMN = "_layout"  # the raw line, where it is not one of the layout
 SHAPE_COLUMN = "_shape"  # the index of the first of shape_rules that an object of JSON breaks
 _LAYOUTS = {CSV: "as many cells as the header", JSON_LINES: "one flat object of strict JSON"}
 _BETWEEN_CELLS = "\x01"
-_DATE = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
-_DATE_TIME = (
-    "^[0-9]{4}-(0[1-9]|1[0-2])-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]+)?"
-    "(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
-)
+_FEW = 16  # like columns that are judged one by one; more are judged together
+_LOWEST = ("minimum", "exclusiveMinimum")
+_HIGHEST = ("maximum", "exclusiveMaximum")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +53,13 @@ class RowRules:
 def stored_schema(contract: Contract, **extra: str) -> StructType:
     """The table's columns as Spark types; `extra` names further columns with their types."""
     columns = [*contract.columns, *extra.items()]
-    return StructType([StructField(name, _parse_datatype_string(type_)) for name, type_ in columns])
+    return StructType([StructField(name, _spark_type(type_)) for name, type_ in columns])
+
+
+@cache
+def _spark_type(name: str) -> DataType:
+    """A type from its name; the JVM reads it, which takes its time for a table of many columns."""
+    return _parse_datatype_string(name)
 
 
 def received_schema(contract: Contract) -> StructType:
@@ -83,7 +87,7 @@ def value(contract: Contract, field: Field) -> Column:
 
 
 def row_rules(contract: Contract) -> RowRules:
-    """Every rule of the contract; a row is reported under the first one that it breaks.
+    """Every rule of the contract; a row is reported under the first one that it breaks, column by column, then across.
 
     Columns under the same rules, such as forty currencies, are judged by one lambda over an array of them: written
     out column by column, so wide a row outgrows what the JVM compiles, and planning alone takes seconds.
@@ -101,11 +105,19 @@ def row_rules(contract: Contract) -> RowRules:
         keywords = _conditions(contract, fields[0], sf.col(fields[0].name))
         for field in fields:
             rules.extend(
-                RowRule(column=field.name, rule=keyword, expected=field.rules.get(keyword, "UTF-8 text"))
+                RowRule(column=field.name, rule=keyword, expected=_expected(keyword, field.rules))
                 for keyword, _ in keywords
             )
         if keywords:
-            found.append(_first_broken(contract, fields, start, keywords))
+            found.extend(_first_broken(contract, fields, start, keywords))
+    if across := _across(contract):
+        found.append(_first(across, sf.lit(len(rules))))
+        rules.extend(
+            RowRule(column=EVERY_COLUMN, rule=keyword, expected=_expected(keyword, contract.schema))
+            for keyword, _ in across
+        )
+    if not found:
+        return RowRules(rules=(), first_broken=sf.lit(None).cast("int"))
     return RowRules(rules=tuple(rules), first_broken=sf.least(*found) if len(found) > 1 else found[0])
 
 
@@ -123,6 +135,24 @@ def shape_rule_index(rule: str | None, position: int) -> int:
     return 0 if rule is None else 1 + 2 * position + (rule == "type")
 
 
+def _expected(keyword: str, schema: Mapping[str, Any]) -> Any:
+    if keyword == "encoding":
+        return "UTF-8 text"
+    if keyword == "if":
+        return {each: schema[each] for each in ("if", "then", "else") if each in schema}
+    return schema.get(keyword)
+
+
+def _across(contract: Contract) -> list[tuple[str, Column]]:
+    """Keyword and condition for each rule on the whole row, whose columns are known to be there."""
+    always = [field for field in contract.fields if field.required]
+    across = {keyword: wanted for keyword, wanted in contract.schema.items() if keyword in (*COMPOSITES, *BRANCHES)}
+    if not across:
+        return []
+    shape = Shape(kind="object", stored="", properties={field.name: field.shape for field in always})
+    return list(conditions(across, shape, {field.name: value(contract, field) for field in always}))
+
+
 def _alike(contract: Contract) -> list[list[Field]]:
     """The columns, those under the same rules together, in the order of the first of each."""
     groups: dict[str, list[Field]] = {}
@@ -134,51 +164,63 @@ def _alike(contract: Contract) -> list[list[Field]]:
 
 def _first_broken(
     contract: Contract, fields: Sequence[Field], start: int, keywords: Sequence[tuple[str, Column]]
-) -> Column:
+) -> list[Column]:
+    """The first broken rule among like columns: one expression a column, or one for all where they are many."""
     if len(fields) == 1:
-        return _first(keywords, sf.lit(start))
+        return [_first(keywords, sf.lit(start))]
+    if contract.parse is None and len(fields) <= _FEW:
+        return [
+            _first(_conditions(contract, field, sf.col(field.name)), sf.lit(start + index * len(keywords)))
+            for index, field in enumerate(fields)
+        ]
 
-    def judge(text: Column, position: Column) -> Column:
-        return _first(_conditions(contract, fields[0], text), position * len(keywords) + start)
+    def judge(given: Column, position: Column) -> Column:
+        return _first(_conditions(contract, fields[0], given), position * len(keywords) + start)
 
-    detailed = sf.array_min(sf.transform(sf.array(*(field.name for field in fields)), judge))
-    suspicious = _may_break(contract, fields)
-    return detailed if suspicious is None else sf.when(suspicious, detailed)
+    together = sf.array(*(field.name for field in fields))
+    detailed = sf.array_min(sf.transform(together, judge))
+    suspicious = _may_break(contract, fields[0], together, len(fields))
+    return [detailed if suspicious is None else sf.when(suspicious, detailed)]
 
 
-def _may_break(contract: Contract, fields: Sequence[Field]) -> Column | None:
+def _may_break(contract: Contract, field: Field, together: Column, count: int) -> Column | None:
     """A cheap condition that holds on every row with a broken rule among like columns; None when there is none.
 
-    A lambda costs microseconds a cell. For numbers in text, one regular expression over the joined cells and the
-    smallest and largest of them clear nearly every row.
+    A lambda costs microseconds a cell. For numbers, the smallest and largest clear nearly every row; when they are
+    text, one regular expression over the joined cells tells first that they are numbers.
     """
-    field, parse = fields[0], contract.parse
-    if parse is None or field.json_type not in ("integer", "number") or {"enum", "const"} & set(field.rules):
+    parse, rules = contract.parse, field.rules
+    if field.shape.kind not in ("integer", "number", "decimal") or not set(rules) <= {"type", *_LOWEST, *_HIGHEST}:
         return None
-    pattern = INTEGER_PATTERN if field.json_type == "integer" else NUMBER_PATTERN
-    tokens = [rf"\Q{token}\E" for token in parse.null_tokens] if field.nullable else []
-    cell = "|".join([pattern.removeprefix("^").removesuffix("$"), *tokens])
-    texts = sf.array(*(each.name for each in fields))
-    well_formed = sf.array_join(texts, _BETWEEN_CELLS).rlike(rf"^(?:{cell})(?:{_BETWEEN_CELLS}(?:{cell}))*\z")
-    # without the null tokens: each would cost an exception
-    values = reduce(lambda array, token: sf.array_remove(array, token), parse.null_tokens, texts).try_cast(
-        "array<double>"
-    )
-    suspicious = ~well_formed
-    for extreme, keywords, limit in (
-        (sf.array_min(values), ("minimum", "exclusiveMinimum"), -math.inf),
-        (sf.array_max(values), ("maximum", "exclusiveMaximum"), math.inf),
-    ):
-        broken = [_COMPARISONS[each](extreme, sf.lit(field.rules[each])) for each in keywords if each in field.rules]
-        # a bound also finds what is too large for a double
-        suspicious = reduce(Column.__or__, broken or [extreme == limit], suspicious)
+    if parse is None:
+        suspicious = sf.lit(False) if field.nullable else sf.size(sf.array_compact(together)) < count
+        values = together
+    else:
+        suspicious = ~_well_formed(field, parse, together)
+        # without the null tokens: each would cost an exception
+        values = reduce(lambda array, token: sf.array_remove(array, token), parse.null_tokens, together).try_cast(
+            "array<bigint>" if field.json_type == "integer" else "array<double>"
+        )
+    for extreme, keywords in ((sf.array_min(values), _LOWEST), (sf.array_max(values), _HIGHEST)):
+        # that it is a finite number, too
+        bounds = {"type": ["number", "null"]} | {each: rules[each] for each in keywords if each in rules}
+        for _, broken in conditions(bounds, field.shape, extreme):
+            suspicious = suspicious | broken
     return suspicious
 
 
-def _first(conditions: Sequence[tuple[str, Column]], start: Column) -> Column:
+def _well_formed(field: Field, parse: ParseSpec, texts: Column) -> Column:
+    pattern = INTEGER_PATTERN if field.json_type == "integer" else NUMBER_PATTERN
+    tokens = [rf"\Q{token}\E" for token in parse.null_tokens] if field.nullable else []
+    cell = "|".join([pattern.removeprefix("^").removesuffix("$"), *tokens])
+    # possessive, or Java would remember each of two thousand cells on its stack
+    return sf.array_join(texts, _BETWEEN_CELLS).rlike(rf"^(?:{cell})(?:{_BETWEEN_CELLS}(?:{cell}))*+\z")
+
+
+def _first(keywords: Sequence[tuple[str, Column]], start: Column) -> Column:
     """The index of the first condition that holds, counted from `start`."""
-    branch = sf.when(conditions[0][1], start)
-    for offset, (_, broken) in enumerate(conditions[1:], start=1):
+    branch = sf.when(keywords[0][1], start)
+    for offset, (_, broken) in enumerate(keywords[1:], start=1):
         branch = branch.when(broken, start + offset)
     return branch
 
@@ -191,71 +233,20 @@ def _conditions(contract: Contract, field: Field, given: Column) -> list[tuple[s
         field: the column.
         given: its value as received, or the variable of a lambda.
     """
-    raw = contract.parse is not None
-    conditions = []
-    if raw and field.json_type == "string":
+    if contract.parse is None:
+        return list(conditions(field.rules, field.shape, given))
+    found = []
+    if field.json_type == "string":
         # what a decoder puts for bytes that are not UTF-8; the head's check sees only the head
-        conditions.append(("encoding", given.contains("�") | given.contains("\x00")))
-    if contract.parse is not None:
-        given = _null_for_tokens(contract.parse, given)
-    typed = _value_of_text(field, given) if raw else given
+        found.append(("encoding", given.contains("�") | given.contains("\x00")))
+    text = _null_for_tokens(contract.parse, given)
+    typed = _value_of_text(field, text)
     if not field.nullable:
-        conditions.append(("type", typed.isNull()))
-    elif raw and field.json_type != "string":
-        conditions.append(("type", given.isNotNull() & typed.isNull()))
-    for keyword, bound in field.rules.items():
-        broken = None if keyword == "type" else _broken(contract, field, keyword, bound, typed)
-        if broken is not None:
-            conditions.append((keyword, broken))
-    return conditions
-
-
-def _broken(contract: Contract, field: Field, keyword: str, bound: Any, typed: Column) -> Column | None:
-    """Whether a value breaks one keyword; None when no value of the column can.
-
-    Null values break none but type, enum and const.
-    """
-    numeric = field.json_type in ("integer", "number")
-    textual = field.json_type == "string"
-    if keyword == "enum":
-        return _not_among(bound, typed)
-    if keyword == "const":
-        return _not_among([bound], typed)
-    if keyword in _COMPARISONS:
-        return _COMPARISONS[keyword](typed, _number(field, bound, contract)) if numeric else None
-    if keyword in ("minLength", "maxLength", "pattern") and not textual:
-        return None
-    if keyword == "minLength":
-        return sf.char_length(typed) < sf.lit(bound)
-    if keyword == "maxLength":
-        return sf.char_length(typed) > sf.lit(bound)
-    if keyword == "pattern":
-        # (?d): only \n ends a line, as in Python; Java alone would also stop at \r and Unicode line ends
-        return ~typed.rlike(f"(?d){bound}")
-    if keyword == "format":
-        return typed.isNotNull() & ~_keeps_format(bound, typed) if field.type == "string" and textual else None
-    raise UnsupportedKeywordError(f"{contract.dataset}: column {field.name}: keyword {keyword} is not compiled")
-
-
-_COMPARISONS: Mapping[str, Callable[[Column, Column], Column]] = {
-    "minimum": lambda value, bound: value < bound,
-    "maximum": lambda value, bound: value > bound,
-    "exclusiveMinimum": lambda value, bound: value <= bound,
-    "exclusiveMaximum": lambda value, bound: value >= bound,
-}
-
-
-def _not_among(allowed: Sequence[Any], typed: Column) -> Column:
-    values = [each for each in allowed if each is not None]
-    outside = ~typed.isin(*values) if values else typed.isNotNull()
-    return outside if None in allowed else typed.isNull() | outside
-
-
-def _number(field: Field, bound: Any, contract: Contract) -> Column:
-    """The bound in the type of the values, so that 0.1 means the same to both sides."""
-    if contract.parse is None and field.type.startswith("decimal"):
-        return sf.lit(Decimal(str(bound)))
-    return sf.lit(bound)
+        found.append(("type", typed.isNull()))
+    elif field.json_type != "string":
+        found.append(("type", text.isNotNull() & typed.isNull()))
+    rest = {keyword: wanted for keyword, wanted in field.rules.items() if keyword != "type"}
+    return [*found, *conditions(rest, field.shape, typed)]
 
 
 def _null_for_tokens(parse: ParseSpec, text: Column) -> Column:
@@ -271,18 +262,6 @@ def _value_of_text(field: Field, text: Column) -> Column:
         number = sf.when(text.rlike(_whole(NUMBER_PATTERN)), text.try_cast("double"))
         return sf.when(sf.abs(number) < float("inf"), number)
     return sf.when(text == "true", sf.lit(True)).when(text == "false", sf.lit(False))
-
-
-def _keeps_format(name: str, text: Column) -> Column:
-    """Whether text keeps a format as jsonschema's FormatChecker decides it: real days only, no year 0."""
-    if name == "date":
-        return text.rlike(_whole(_DATE)) & _real_day(text)
-    upper = sf.upper(text)
-    return upper.rlike(_DATE_TIME) & _real_day(sf.substring(upper, 1, 10))
-
-
-def _real_day(text: Column) -> Column:
-    return ~text.startswith("0000") & text.try_cast("date").isNotNull()
 
 
 def _whole(pattern: str) -> str:

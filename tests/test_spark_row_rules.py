@@ -15,8 +15,8 @@ from spark_jobs.row_rules import received_schema, row_rules, text_schema
 pytestmark = quiet
 
 
-def contract_of(properties, *, parse=True):
-    """A contract of a file, or of a database, with just these columns."""
+def contract_of(properties, *, parse=True, **across):
+    """A contract of a file, or of a database, with just these columns, and rules across them."""
     about = {
         "layer": "bronze",
         "table": "bronze/odd",
@@ -40,6 +40,7 @@ def contract_of(properties, *, parse=True):
         "additionalProperties": False,
         "required": list(properties),
         "properties": properties,
+        **across,
         "x-assay": about,
     }
     return contracts.parse_document("odd", "1-0-0", json.dumps(document).encode())
