@@ -14,9 +14,20 @@ from enum import IntEnum
 from typing import Any
 
 from contracts.contract import Field
-from contracts.keywords import RULES
+from contracts.keywords import BRANCHES, COMPOSITES, RULES
 
 _DECIMAL = re.compile(r"decimal\((\d+),(\d+)\)")
+# what is not compared value by value
+OTHERS = (
+    "multipleOf",
+    "uniqueItems",
+    "items",
+    "properties",
+    "required",
+    "additionalProperties",
+    *COMPOSITES,
+    *BRANCHES,
+)
 _WHOLE_DIGITS = {"int": 10, "bigint": 19}
 
 
@@ -66,9 +77,12 @@ def rule_changes(old: Field, new: Field) -> Iterator[Change]:
         *_bound(old, new, "maximum", "exclusiveMaximum", side=-1),
         *_bound(old, new, "minLength", None, side=1),
         *_bound(old, new, "maxLength", None, side=-1),
+        *_bound(old, new, "minItems", None, side=1),
+        *_bound(old, new, "maxItems", None, side=-1),
         *_text_rule(old, new, "pattern", other=Level.REVISION),
         # no text is both a date and a date-time
         *_text_rule(old, new, "format", other=Level.MODEL),
+        *other_changes((old.name,), old.rules, new.rules),
     ]
     if not found and _spelled(old.rules) != _spelled(new.rules):
         found.append(
@@ -81,6 +95,19 @@ def rule_changes(old: Field, new: Field) -> Iterator[Change]:
             )
         )
     yield from found
+
+
+def other_changes(columns: tuple[str, ...], old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+    """The changes of rules that are not compared value by value: one more may refuse rows, one less does not."""
+    for keyword in OTHERS:
+        before, after = old.get(keyword), new.get(keyword)
+        if before == after and isinstance(before, bool) == isinstance(after, bool):
+            continue
+        words = f"{spelled(before)} is now {spelled(after)}"
+        if before is None or after is None:
+            yield asks(after is not None, columns, keyword, words)
+        else:
+            yield Change(level=Level.REVISION, columns=columns, what=keyword, words=words)
 
 
 def wording_changes(columns: tuple[str, ...], old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:

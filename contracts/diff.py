@@ -14,10 +14,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from contracts.changes import Change, Level, asks, rule_changes, spelled, wording_changes
+from contracts.changes import Change, Level, asks, other_changes, rule_changes, spelled, wording_changes
 from contracts.contract import Contract, Expectation, Field
 from contracts.errors import ContractError
-from contracts.keywords import RULES
+from contracts.keywords import BRANCHES, COMPOSITES, RULES
 
 _THRESHOLDS = ("min_value", "max_value")
 _PEOPLE = ("title", "description", "examples", "$comment")
@@ -36,6 +36,7 @@ def diff(old: Contract, new: Contract) -> tuple[Change, ...]:
         *_source(old, new),
         *_parse(old, new),
         *_columns(old, new),
+        *other_changes((), _across(old), _across(new)),
         *_classification(old, new),
         *_expectations(old.expectations, new.expectations),
         *wording_changes((), _said(old.schema) | {"owner": old.owner}, _said(new.schema) | {"owner": new.owner}),
@@ -174,6 +175,11 @@ def _said_of_column(old: Contract, new: Contract, name: str) -> tuple[dict[str, 
         for contract in (old, new)
     )
     return before, after
+
+
+def _across(contract: Contract) -> Mapping[str, Any]:
+    """The rules on the whole row."""
+    return {keyword: contract.schema[keyword] for keyword in (*COMPOSITES, *BRANCHES) if keyword in contract.schema}
 
 
 def _said(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -38,7 +38,20 @@ _RULE_WORDS = {
     "minLength": "length at least",
     "maxLength": "length at most",
     "pattern": "matches",
-    "format": "an ISO 8601",
+    "format": "in the format",
+    "multipleOf": "a multiple of",
+    "minItems": "items at least",
+    "maxItems": "items at most",
+    "uniqueItems": "no item twice",
+    "items": "each item",
+    "properties": "each part",
+    "allOf": "all of",
+    "anyOf": "at least one of",
+    "oneOf": "exactly one of",
+    "not": "not",
+    "if": "if",
+    "then": "then",
+    "else": "else",
 }
 
 

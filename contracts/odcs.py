@@ -11,14 +11,19 @@ import json
 from typing import Any
 
 from contracts.contract import CSV, Contract, Expectation, Field
+from contracts.keywords import BRANCHES, COMPOSITES
+from contracts.shapes import Shape
 
 API_VERSION = "v3.1.0"
 _STORED = {"string": "string", "int": "integer", "timestamp": "timestamp"}
 _FORMATS = {"date": "date", "date-time": "timestamp"}
+_LOGICAL = {"decimal": "number"}
+_NUMERIC = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
 _OPTIONS = {
-    "string": ("minLength", "maxLength", "pattern"),
-    "integer": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
-    "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
+    "string": ("minLength", "maxLength", "pattern", "format"),
+    "integer": _NUMERIC,
+    "number": _NUMERIC,
+    "array": ("minItems", "maxItems", "uniqueItems"),
 }
 
 
@@ -69,8 +74,7 @@ def _property(contract: Contract, field: Field) -> dict[str, Any]:
     logical = _FORMATS.get(field.format or "", field.json_type)
     found: dict[str, Any] = {
         "name": field.name,
-        "logicalType": logical,
-        "physicalType": field.type,
+        **_stored(field.shape, logical),
         # in ODCS, required says that there is no null
         "required": field.required and not field.nullable,
     }
@@ -87,6 +91,19 @@ def _property(contract: Contract, field: Field) -> dict[str, Any]:
         quality.insert(0, allowed)
     if quality:
         found["quality"] = quality
+    return found
+
+
+def _stored(shape: Shape, logical: str) -> dict[str, Any]:
+    """How values are stored, down to what arrays and objects hold."""
+    found: dict[str, Any] = {"logicalType": logical, "physicalType": shape.stored}
+    if shape.items is not None:
+        found["items"] = _stored(shape.items, _LOGICAL.get(shape.items.kind, shape.items.kind))
+    if shape.properties:
+        found["properties"] = [
+            {"name": name, **_stored(each, _LOGICAL.get(each.kind, each.kind))}
+            for name, each in shape.properties.items()
+        ]
     return found
 
 
@@ -118,6 +135,8 @@ def _quality(expectation: Expectation) -> dict[str, Any]:
 
 def _custom(contract: Contract) -> list[dict[str, Any]]:
     said: dict[str, Any] = {"layer": contract.layer, "tolerance": contract.tolerance, "sha256": contract.digest}
+    if across := {each: contract.schema[each] for each in (*COMPOSITES, *BRANCHES) if each in contract.schema}:
+        said["rowRules"] = across
     if contract.source is not None:
         said["source"] = dict(contract.source)
     if contract.parse is not None:

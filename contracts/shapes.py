@@ -22,7 +22,7 @@ _DEFAULTS = {"string": "string", "integer": "bigint", "number": "double", "boole
 _OF_FORMAT = {"date": "date", "date-time": "timestamp"}
 _STORED = {
     "string": ("string",),
-    "integer": ("int", "bigint"),
+    "integer": ("int", "bigint", "double"),
     "number": ("double", "int", "bigint"),
     "boolean": ("boolean",),
 }
@@ -120,7 +120,7 @@ def _plain(where: str, kind: str, text_format: str | None, declared: str | None)
     if stored in _STORED[kind] or (kind == "string" and stored == _OF_FORMAT.get(text_format or "")):
         return Shape(kind=_KINDS.get(stored, stored), stored=stored)
     said = f"{kind} of format {text_format}" if text_format else kind
-    raise UnsupportedKeywordError(f"{where}: x-assay type {stored} does not keep every {said}")
+    raise UnsupportedKeywordError(f"{where}: x-assay type {stored} cannot store a {said}")
 
 
 def _array(where: str, schema: Mapping[str, Any], depth: int) -> Shape:

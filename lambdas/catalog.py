@@ -41,7 +41,7 @@ def table_input(contract: Contract, bucket: str) -> TableInputTypeDef:
         "StorageDescriptor": {
             "Columns": [
                 # Glue knows lower case only
-                {"Name": name.lower(), "Type": kind, "Comment": described.get(name, "")[:255]}
+                {"Name": name.lower(), "Type": kind.lower(), "Comment": described.get(name, "")[:255]}
                 for name, kind in contract.columns
             ],
             "Location": location,

@@ -25,7 +25,7 @@ DOCUMENT = {
         "id": {"type": "integer", "minimum": 1},
         "amount": {"type": "number", "minimum": 0, "maximum": 100, "x-assay": {"type": "decimal(15,2)"}},
         "status": {"type": "string", "enum": ["F", "O"], "description": "where it stands"},
-        "day": {"type": ["string", "null"], "format": "date"},
+        "day": {"type": ["string", "null"], "format": "date", "x-assay": {"type": "string"}},
         "note": {"type": "string", "minLength": 1, "maxLength": 9, "pattern": "^[a-z]*$"},
     },
     "x-assay": {
@@ -85,7 +85,6 @@ COLUMN, ABOUT, FIRST = "properties/", "x-assay/", "x-assay/expectations/0/"
         pytest.param([(COLUMN + "more", {"type": "string"})], ADDITION, MODEL, ("more",), "column", id="optional-column"),
         pytest.param([(COLUMN + "more", {"type": "string"}), ("required", ["id", "amount", "status", "more"])], MODEL, MODEL, ("more",), "column", id="required-column"),
         pytest.param([(COLUMN + "id/type", "number"), (COLUMN + "id/x-assay", {"type": "bigint"})], ADDITION, REVISION, ("id",), "type", id="integer-to-number"),
-        pytest.param([(COLUMN + "id/type", "string"), (COLUMN + "id/x-assay", {"type": "bigint"})], MODEL, MODEL, ("id",), "type", id="integer-to-string"),
         pytest.param([(COLUMN + "id/x-assay", {"type": "int"})], MODEL, REVISION, ("id",), "stored type", id="bigint-to-int"),
         pytest.param([(COLUMN + "id/x-assay", {"type": "decimal(20,0)"})], REVISION, MODEL, ("id",), "stored type", id="bigint-to-decimal"),
         pytest.param([(COLUMN + "amount/x-assay/type", "decimal(18,4)")], REVISION, MODEL, ("amount",), "stored type", id="wider-decimal"),
@@ -105,8 +104,8 @@ COLUMN, ABOUT, FIRST = "properties/", "x-assay/", "x-assay/expectations/0/"
         pytest.param([(COLUMN + "note/maxLength", 10)], ADDITION, REVISION, ("note",), "maxLength", id="max-length"),
         pytest.param([(COLUMN + "note/pattern", "^[a-y]*$")], REVISION, REVISION, ("note",), "pattern", id="pattern"),
         pytest.param([(COLUMN + "note/pattern", None)], ADDITION, REVISION, ("note",), "pattern", id="no-pattern"),
-        pytest.param([(COLUMN + "day/format", "date-time"), (COLUMN + "day/x-assay", {"type": "date"})], MODEL, MODEL, ("day",), "format", id="format"),
-        pytest.param([(COLUMN + "day/format", None), (COLUMN + "day/x-assay", {"type": "date"})], ADDITION, REVISION, ("day",), "format", id="no-format"),
+        pytest.param([(COLUMN + "day/format", "date-time")], MODEL, MODEL, ("day",), "format", id="format"),
+        pytest.param([(COLUMN + "day/format", None)], ADDITION, REVISION, ("day",), "format", id="no-format"),
         pytest.param([(ABOUT + "classification/pii", ["note", "id"])], REVISION, ADDITION, ("id",), "pii", id="personal"),
         pytest.param([(ABOUT + "key", ["id", "status"])], MODEL, MODEL, (), "key", id="key"),
         pytest.param([(ABOUT + "table", "bronze/odder")], MODEL, MODEL, (), "table", id="table"),
@@ -145,6 +144,30 @@ def test_a_change_of_the_parse_has_a_level(edits, level, what):
     after = edited((ABOUT + "parse", edited(*edits, base=PARSE)))
     [change] = diff(contract_of(before), contract_of(after))
     assert (change.level, change.what) == (level, what)
+
+
+def test_another_type_is_stored_in_another_way():
+    changes = diff(contract_of(DOCUMENT), contract_of(edited((COLUMN + "id/type", "string"))))
+    assert {(change.level, change.what) for change in changes} == {(MODEL, "type"), (MODEL, "stored type")}
+
+
+def test_rules_that_are_not_told_apart_further_ask_more_or_less_or_something_else():
+    def levels(old, new):
+        pair = [contract_of(edited(*each)) for each in (old, new)]
+        return [(change.level, change.what) for change in diff(*pair)]
+
+    whole = [(COLUMN + "amount/multipleOf", 2)]
+    half = [(COLUMN + "amount/multipleOf", 1)]
+    across = [("anyOf", [{"properties": {"id": {"const": 1}}}])]
+    assert levels([], whole) == [(REVISION, "multipleOf")]
+    assert levels(whole, []) == [(ADDITION, "multipleOf")]
+    assert levels(whole, half) == [(REVISION, "multipleOf")]
+    assert levels([], across) == [(REVISION, "anyOf")]
+    assert levels(across, []) == [(ADDITION, "anyOf")]
+    tags = {"type": "array", "items": {"type": "string"}}
+    few, more = ([(COLUMN + "tags", {**tags, "maxItems": count})] for count in (2, 3))
+    assert levels(few, more) == [(ADDITION, "maxItems")]
+    assert levels(more, few) == [(REVISION, "maxItems")]
 
 
 def test_columns_of_text_are_stored_as_text_so_a_wider_type_is_an_addition():
@@ -310,7 +333,7 @@ def columns(draw, kinds):
     kind = draw(st.sampled_from(kinds))
     rules = draw(st.one_of(st.fixed_dictionaries({}, optional=each) for each in (RULES[kind], ALLOWED)))
     # one stored type for integer and number, or it would be a change of its own
-    stored = {} if kind == "string" else {"x-assay": {"type": "double"}}
+    stored = {"x-assay": {"type": {"integer": "double", "number": "double"}.get(kind, kind)}}
     return {"type": draw(st.sampled_from([kind, [kind, "null"]])), **rules, **stored}
 
 
@@ -373,7 +396,7 @@ def test_so_does_every_change_of_a_single_rule(kinds):
     for kind, nullable in product(kinds, [False, True]):
         rules = (limits if kind == "string" else bounds if kind in ("integer", "number") else {}) | allowed
         column = {"type": [kind, "null"] if nullable else kind}
-        column |= {} if kind == "string" else {"x-assay": {"type": "double"}}
+        column |= {"x-assay": {"type": {"integer": "double", "number": "double"}.get(kind, kind)}}
         family += [column, *({**column, keyword: value} for keyword, values in rules.items() for value in values)]
     check_additions([contract_of(odd({"a": column}, ["a"])) for column in family])
 

@@ -121,7 +121,7 @@ def test_a_file_s_page_says_how_text_becomes_values(site):
     text = Page(site["fx_rates_bronze/1-1-0.html"]).text
     assert 'Read as null N/A, ""' in text
     assert "prefix landing/fx/" in text
-    assert "Date key string string, an ISO 8601 date the day of the rates" in text
+    assert "Date key string string, in the format date the day of the rates" in text
 
 
 def test_the_index_leads_from_bronze_to_gold(site):

@@ -6,9 +6,11 @@ from importlib import resources
 import pytest
 import yaml
 from jsonschema import Draft201909Validator
+from test_spark_row_rules import contract_of
 
 from contracts import contract as contracts
 from contracts import odcs
+from lambdas import catalog
 
 SCHEMA = json.loads(resources.files("open_data_contract_standard").joinpath("schema.json").read_bytes())
 VERSIONS = [(dataset, version) for dataset in contracts.datasets() for version in contracts.versions(dataset)]
@@ -84,3 +86,40 @@ def test_an_expectation_of_the_whole_table_stands_at_the_table():
 def test_a_version_that_is_not_released_is_a_draft():
     contract = contracts.load("orders_silver")
     assert [odcs.document(contract, released=each)["status"] for each in (True, False)] == ["active", "draft"]
+
+
+def test_arrays_and_objects_say_what_they_hold_and_rules_across_columns_are_kept():
+    place = {
+        "type": "object",
+        "required": ["City", "sizes"],
+        "additionalProperties": False,
+        "properties": {
+            "City": {"type": "string"},
+            "sizes": {"type": "array", "items": {"type": "number", "x-assay": {"type": "decimal(9,2)"}}},
+        },
+    }
+    across = {"not": {"properties": {"id": {"const": 0}}}}
+    made = contract_of(
+        {"id": {"type": "integer", "multipleOf": 2}, "place": place},
+        parse=False,
+        title="Odd",
+        description="Odd",
+        **across,
+    )
+    document = yaml.safe_load(odcs.to_yaml(made, released=False))
+    assert [error.message for error in Draft201909Validator(SCHEMA).iter_errors(document)] == []
+    [table] = document["schema"]
+    columns = {each["name"]: each for each in table["properties"]}
+    assert columns["id"]["logicalTypeOptions"] == {"multipleOf": 2}
+    assert columns["place"]["physicalType"] == "struct<City:string,sizes:array<decimal(9,2)>>"
+    assert columns["place"]["properties"][1] == {
+        "name": "sizes",
+        "logicalType": "array",
+        "physicalType": "array<decimal(9,2)>",
+        "items": {"logicalType": "number", "physicalType": "decimal(9,2)"},
+    }
+    assert {each["property"]: each["value"] for each in document["customProperties"]}["rowRules"] == across
+    assert (
+        catalog.table_input(made, "lake")["StorageDescriptor"]["Columns"][1]["Type"]
+        == columns["place"]["physicalType"].lower()
+    )
