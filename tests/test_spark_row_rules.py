@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
+from pyspark.sql.types import StructType
 from spark_session import quiet, spark  # noqa: F401
 
 from contracts import contract as contracts
@@ -167,3 +168,55 @@ def test_typed_rows_are_judged_by_value(spark):  # noqa: F811
 def test_every_contract_compiles():
     for contract in contracts.load_all():
         assert row_rules(contract).rules
+
+
+@pytest.mark.parametrize(
+    ("parse", "cells"),
+    [
+        pytest.param(True, ("1.5", "1000.5", "x", "N/A"), id="text"),
+        pytest.param(False, (1.5, 1000.5, float("nan"), None), id="typed"),
+    ],
+)
+def test_a_table_of_two_thousand_columns_is_judged_in_one_plan(spark, parse, cells):  # noqa: F811
+    names = [f"c{index}" for index in range(2000)]
+    contract = contract_of(dict.fromkeys(names, RATE), parse=parse)
+    compiled = row_rules(contract)
+    schema = text_schema([*names, "_layout"]) if parse else received_schema(contract)
+    schema = StructType([field for field in schema if not field.name.startswith("_") or parse])
+    good, large, wrong, missing = cells
+    rows = []
+    for cell in (good, large, wrong, missing):
+        row = [good] * len(names)
+        row[1777] = cell
+        rows.append((*row, None) if parse else tuple(row))
+    judged = [row[0] for row in spark.createDataFrame(rows, schema).select(compiled.first_broken).collect()]
+    named = [None if index is None else (compiled.rules[index].column, compiled.rules[index].rule) for index in judged]
+    assert named == [None, ("c1777", "maximum"), ("c1777", "type"), None]
+    # not a branch a column: what the JVM compiles stays small
+    assert len(compiled.first_broken._jc.toString()) < 400_000
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_that_json_has_not_breaks_its_type(spark, odd):  # noqa: F811
+    contract = contract_of({"rate": {"type": ["number", "null"]}}, parse=False)
+    compiled = row_rules(contract)
+    frame = spark.createDataFrame([(odd,), (1.0,), (None,)], "rate double")
+    assert [row[0] for row in frame.select(compiled.first_broken).collect()] == [0, None, None]
+    assert compiled.rules[0].rule == "type"
+
+
+def test_a_rule_across_columns_is_named_with_what_it_asks(spark):  # noqa: F811
+    euro = {"properties": {"currency": {"const": "EUR"}}}
+    one = {"properties": {"rate": {"const": 1}}}
+    columns = {"currency": {"type": "string"}, "rate": {"type": "number"}}
+    compiled = row_rules(contract_of(columns, parse=False, **{"if": euro, "then": one}))
+    frame = spark.createDataFrame([("EUR", 1.0), ("USD", 1.1), ("EUR", 1.1)], "currency string, rate double")
+    judged = [row[0] for row in frame.select(compiled.first_broken).collect()]
+    assert judged[:2] == [None, None]
+    broken = compiled.rules[judged[2]]
+    assert (broken.column, broken.rule, broken.expected) == ("*", "if", {"if": euro, "then": one})
+
+
+@pytest.mark.usefixtures("spark")
+def test_a_contract_that_nothing_can_break_has_no_rules():
+    assert row_rules(contract_of({"note": {"type": ["string", "null"]}}, parse=False)).rules == ()
