@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from cdk.settings import Settings
 
 LAYERS = ("bronze", "silver", "gold")
+AUDIT = "quality"  # the results of checks: no layer of data, and catalogued like one
 JOB_ACTORS = ("ingest", "check", "silver", "gold", "publish")
 
 
@@ -64,8 +65,8 @@ class Names:
 
     @property
     def databases(self) -> dict[str, str]:
-        """Layer to Glue database."""
-        return {layer: f"assay_{self.stage}_{layer}" for layer in LAYERS}
+        """Layer, or the audit, to Glue database."""
+        return {layer: f"assay_{self.stage}_{layer}" for layer in (*LAYERS, AUDIT)}
 
     def named(self, actor: str) -> str:
         """The name of an actor's resource: its function, role or queue."""

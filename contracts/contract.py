@@ -37,6 +37,7 @@ RUN_COLUMNS: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "silver": (("_run_id", "string"),),
     "gold": (("_run_id", "string"),),
+    "quality": (),  # every column of an audit is its contract's own
 }
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _VERSION = re.compile(r"[0-9]+-[0-9]+-[0-9]+")

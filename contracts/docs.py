@@ -19,7 +19,7 @@ from contracts.contract import RUN_COLUMNS, Contract, Field
 from contracts.diff import diff, needed, raised
 from contracts.downstream import Lineage, tables_from_columns, tables_from_table
 
-LAYERS = ("bronze", "silver", "gold")
+LAYERS = ("bronze", "silver", "gold", "quality")
 _RUN_COLUMN_WORDS = {
     "_run_id": "the run that wrote the row",
     "_attempt": "the job run's attempt within the run",

@@ -89,9 +89,9 @@ def test_the_secret_holds_no_value_of_the_template(stage):
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_there_is_a_catalog_database_per_layer(stage):
+def test_there_is_a_catalog_database_per_layer_and_one_for_the_audit(stage):
     names = {found["Properties"]["DatabaseInput"]["Name"] for found in resources(stage, "AWS::Glue::Database").values()}
-    assert names == {f"assay_{stage}_bronze", f"assay_{stage}_silver", f"assay_{stage}_gold"}
+    assert names == {f"assay_{stage}_{name}" for name in ("bronze", "silver", "gold", "quality")}
 
 
 @pytest.mark.parametrize(("stage", "buckets"), [("local", 2), ("dev", 3), ("prod", 3)])

@@ -81,6 +81,7 @@ def test_there_is_an_index_and_a_page_for_each_version(site):
         "fx_rates_silver/1-0-0.html",
         "hubspot_contacts_bronze/1-0-0.html",
         "orders_silver/1-0-0.html",
+        "quality_results/1-0-0.html",
         "snowflake_orders_bronze/1-0-0.html",
         "snowflake_orders_bronze/1-1-0.html",
     }
@@ -126,7 +127,7 @@ def test_a_file_s_page_says_how_text_becomes_values(site):
 
 def test_the_index_leads_from_bronze_to_gold(site):
     text = Page(site["index.html"]).text
-    assert "6 datasets, 7 versions" in text
+    assert "7 datasets, 8 versions" in text
     assert text.index("Vendor FX rates") < text.index("Daily revenue")
     assert "versions 1-1-0 (draft), 1-0-0" in text
 

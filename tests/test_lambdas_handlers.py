@@ -98,7 +98,7 @@ class Cloud:
             name="assay-test", type="SPARK", releaseLabel="emr-6.6.0", clientToken="t"
         )
         self.application_id = application["applicationId"]
-        databases = {layer: f"assay_test_{layer}" for layer in ("bronze", "silver", "gold")}
+        databases = {layer: f"assay_test_{layer}" for layer in ("bronze", "silver", "gold", "quality")}
         self.glue = FakeGlue(aws.glue().meta.service_model)
         monkeypatch.setattr(aws, "glue", lambda: self.glue)
         topic = aws.sns().create_topic(Name="assay-test-notices")["TopicArn"]
@@ -398,8 +398,9 @@ def publish(cloud: Cloud, run_id: str) -> list[str]:
 def test_published_table_is_registered_as_athena_and_trino_read_delta(cloud: Cloud) -> None:
     run_id = cloud.open()
     payload = {"run_id": run_id, "receipts": publish(cloud, run_id)}
-    assert cloud.call("register_catalog", payload) == {"tables": ["gold/fct_daily_revenue"], "changed": 1}
-    assert cloud.call("register_catalog", payload) == {"tables": ["gold/fct_daily_revenue"], "changed": 0}
+    registered = ["gold/fct_daily_revenue", "quality/results"]
+    assert cloud.call("register_catalog", payload) == {"tables": registered, "changed": 2}
+    assert cloud.call("register_catalog", payload) == {"tables": registered, "changed": 0}
     table = cloud.glue.tables["assay_test_gold", "fct_daily_revenue"]
     assert table["Parameters"]["table_type"] == "DELTA"
     assert table["Parameters"]["spark.sql.sources.provider"] == "delta"
@@ -421,11 +422,36 @@ def test_published_table_is_registered_as_athena_and_trino_read_delta(cloud: Clo
     ]
 
 
+def test_audit_of_the_checks_is_registered_in_its_own_database(cloud: Cloud) -> None:
+    run_id = cloud.open()
+    cloud.call("register_catalog", {"run_id": run_id, "receipts": publish(cloud, run_id)})
+    storage = cloud.glue.tables["assay_test_quality", "results"]["StorageDescriptor"]
+    assert storage["Location"] == "s3://assay-test-lake/quality/results"
+    assert [(column["Name"], column["Type"]) for column in storage["Columns"]] == [
+        ("run_id", "string"),
+        ("data_date", "date"),
+        ("step", "string"),
+        ("round", "int"),
+        ("attempt", "int"),
+        ("dataset", "string"),
+        ("version", "string"),
+        ("expectation", "string"),
+        ("column", "string"),
+        ("severity", "string"),
+        ("success", "boolean"),
+        ("waived", "boolean"),
+        ("verdict", "string"),
+        ("observed", "string"),
+        ("expected", "string"),
+        ("measured_at", "timestamp"),
+    ]
+
+
 def test_changed_table_definition_is_put_right(cloud: Cloud) -> None:
     run_id = cloud.open()
     key = ("assay_test_gold", "fct_daily_revenue")
     cloud.glue.tables[key] = {"Name": "fct_daily_revenue", "Parameters": {"table_type": "HIVE"}}
-    assert cloud.call("register_catalog", {"run_id": run_id, "receipts": publish(cloud, run_id)})["changed"] == 1
+    assert cloud.call("register_catalog", {"run_id": run_id, "receipts": publish(cloud, run_id)})["changed"] == 2
     assert cloud.glue.tables[key]["Parameters"]["table_type"] == "DELTA"
 
 
