@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from contracts.waiving import result_name
 from lambdas.payloads import Json
 
 PASSES = ("PASS", "WARN", "PASS_WITH_WAIVER")
@@ -48,14 +49,20 @@ def holds(verdict: Verdict, redrive_count: int) -> bool:
 
 
 def failures(receipt: Mapping[str, Any] | None) -> list[str]:
-    """The failing expectations of a check's receipt, errors first, each in one line."""
+    """The failing expectations of a check's receipt that no waiver passed over, errors first, each in one line.
+
+    Each starts with the name that `assay gate waive` takes.
+    """
     results = (receipt or {}).get("results") or []
-    failed = [each for each in results if isinstance(each, Mapping) and each.get("success") is False]
+    failed = [
+        each
+        for each in results
+        if isinstance(each, Mapping) and each.get("success") is False and each.get("waived") is not True
+    ]
     failed.sort(key=lambda each: each.get("severity") != "error")
     return [
-        f"{each.get('dataset')}: {each.get('expectation')}"
-        f"{' on ' + str(each['column']) if each.get('column') else ''} ({each.get('severity')}): "
-        f"observed {each.get('observed')}, expected {each.get('expected')}"
+        f"{result_name(str(each.get('dataset')), str(each.get('expectation')), each.get('column'))} "
+        f"({each.get('severity')}): observed {each.get('observed')}, expected {each.get('expected')}"
         for each in failed
     ]
 
@@ -67,7 +74,8 @@ def sentence(gate: str, run_id: str, verdict: Verdict, failed: list[str]) -> str
     return (
         f"{gate} is closed for run {run_id}: verdict {verdict.verdict or 'missing'}. {named}{more}. "
         f"Receipt: {verdict.receipt or 'none'}. No shared silver or gold table has changed. Put the source, the "
-        "contract or the code right, then redrive the execution: it starts again at ingest"
+        "contract or the code right, or waive the expectation for this run (`assay gate waive`), then redrive the "
+        "execution: it starts again at ingest"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from lambdas import aws, runtime
@@ -30,6 +31,7 @@ def lambda_handler(event: Mapping[str, Any]) -> Json:
         sfn=aws.stepfunctions(),
         s3=aws.s3(),
         settings=settings,
+        now=datetime.now(UTC),
     )
     action = launcher.ensure(ask)
     runtime.log("step taken care of", action=action, step=ask.step, subject=ask.subject, round=ask.round)

@@ -8,6 +8,7 @@ attempt's own client token.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from contracts import contract as contracts
@@ -18,13 +19,14 @@ from lambdas.digests import check_compatible, released
 from lambdas.emr import JobRun
 from lambdas.intervals import from_iso
 from lambdas.jobs import Ask, Next, Work, decide
-from lambdas.ledger import FAILED, RUNNING, STARTING, DigestChange, Lease, Run, Step
-from lambdas.names import JobName
+from lambdas.ledger import FAILED, RUNNING, STARTING, DigestChange, Lease, Run, Step, Waiver
+from lambdas.names import CHECKS, JobName
 from lambdas.outcomes import Outcome, answer_failure, answer_success, name_of, task_output
 from lambdas.runtime import count, log
 from lambdas.settings import LaunchSettings
 from lambdas.settling import Settler
 from lambdas.submission import start_job_run
+from lambdas.waivers import in_force
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -34,10 +36,15 @@ TRIES = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Launcher(Settler):
-    """The imperative part of launch_job."""
+    """The imperative part of launch_job.
+
+    Attributes:
+        now: UTC; it decides which waivers are in force, and nothing else.
+    """
 
     s3: S3Client
     settings: LaunchSettings
+    now: datetime
 
     def ensure(self, ask: Ask) -> str:
         """Do what `jobs.decide` says until the ask is taken care of.
@@ -221,7 +228,12 @@ class Launcher(Settler):
             bucket=self.lake.bucket,
             secret_arn=self.settings.secret_arns.get(ask.subject) if ask.step == "ingest" else None,
             fail_from=self.settings.fail_from,
+            waivers=self._waivers(ask),
         )
+
+    def _waivers(self, ask: Ask) -> list[Waiver]:
+        """What a check may pass over; no other step judges expectations."""
+        return in_force(self.ledger.waivers(ask.run_id), self.now) if ask.step in CHECKS else []
 
     def _inputs(self, run: Run, ask: Ask) -> requests.Inputs:
         """What a new attempt reads, looked up afresh: a file put right after a failure must be the one it takes."""

@@ -11,6 +11,7 @@ run#<run_id>                change#<code>#<contracts>
 run#<run_id>                notice#<gate>#<round>#<redrive count>
                                                      Notice: people were told that a gate closed
 run#<run_id>                round#<redrive count>    NextRound: the round that a redrive opened
+run#<run_id>                waiver#<waiver id>       Waiver: an expectation that checks of the run pass over for a time
 lease#<table>               lease                    Lease: the one writer of a table
 arrivals#<source>           <object key>             Arrival: the run that takes a landed object
 
@@ -183,6 +184,26 @@ class NextRound(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Waiver(Record):
+    """That a person lets a run pass in spite of an expectation: written once, never changed, in force until it ends.
+
+    Attributes:
+        waiver_id: sorts by the time it was made.
+        expectation: its name, as `contracts.waiving.result_name` writes it.
+        made_at, until: ISO UTC.
+    """
+
+    key_of = ("run#{self.run_id}", "waiver#{self.waiver_id}")
+    run_id: str
+    waiver_id: str
+    expectation: str
+    reason: str
+    by: str
+    made_at: str
+    until: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Lease(Record):
     """The one writer of a table.
 
@@ -273,6 +294,15 @@ class Ledger:
     def next_round(self, run_id: str, redrive_count: int) -> NextRound | None:
         """The round that a redrive opened, if it did."""
         return NextRound.read(self._store.get(f"run#{run_id}", f"round#{redrive_count}"))
+
+    def waivers(self, run_id: str) -> list[Waiver]:
+        """All waivers of a run, oldest first, those that have ended among them."""
+        found = (Waiver.read(item) for item in self._store.items(f"run#{run_id}", "waiver#"))
+        return [waiver for waiver in found if waiver]
+
+    def waiver(self, run_id: str, waiver_id: str) -> Waiver | None:
+        """A waiver."""
+        return Waiver.read(self._store.get(f"run#{run_id}", f"waiver#{waiver_id}"))
 
     def lease(self, table: str) -> Lease | None:
         """Who writes a table."""

@@ -11,6 +11,7 @@ from contracts.errors import InvalidRequestError
 
 STEPS = ("ingest", "check_bronze", "bronze_to_silver", "check_silver", "silver_to_gold", "check_gold", "publish_gold")
 LAYERS = ("bronze", "silver", "gold")
+CHECKS = tuple(f"check_{layer}" for layer in LAYERS)
 PIPELINE = "daily_batch"
 WHOLE = "all"
 

@@ -12,7 +12,7 @@ from lambdas.arrivals import Landed
 from lambdas.digests import digest_of
 from lambdas.intervals import iso
 from lambdas.jobs import Ask, Work
-from lambdas.ledger import Run
+from lambdas.ledger import Run, Waiver
 from lambdas.names import JobName
 from lambdas.payloads import Json
 
@@ -51,8 +51,9 @@ def build(
     bucket: str,
     secret_arn: str | None,
     fail_from: Mapping[str, str],
+    waivers: Sequence[Waiver],
 ) -> Json:
-    """The request object; it names all that decides what its job run does, `fail_from` among it.
+    """The request object; it names all that decides what its job run does, `fail_from` and waivers among it.
 
     Raises:
         InvalidRequestError: a receipt is not this run's.
@@ -74,6 +75,7 @@ def build(
         "inputs": {"receipts": list(inputs.receipts), "files": [_file(each) for each in inputs.files]},
         "secret_arn": secret_arn,
         "fail_from": {severity: int(count) for severity, count in fail_from.items()},
+        "waivers": [_waiver(each) for each in waivers],
         "input_digest": inputs.digest,
         "code_digest": work.code_digest,
         "contracts_digest": work.contracts_digest,
@@ -86,4 +88,14 @@ def _file(landed: Landed) -> Mapping[str, Any]:
         "etag": landed.etag,
         "size": landed.size,
         "modified_at": iso(landed.modified_at),
+    }
+
+
+def _waiver(waiver: Waiver) -> Mapping[str, str]:
+    return {
+        "id": waiver.waiver_id,
+        "expectation": waiver.expectation,
+        "reason": waiver.reason,
+        "by": waiver.by,
+        "until": waiver.until,
     }

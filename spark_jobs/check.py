@@ -21,6 +21,7 @@ from spark_jobs.job import BRONZE_TO_SILVER, INGEST, SILVER_TO_GOLD, Job
 from spark_jobs.receipts import Outcome, TableReceipt
 from spark_jobs.row_rules import parsed, row_rules
 from spark_jobs.transforms.daily_revenue import REMOVED
+from spark_jobs.waivers import passed_over
 
 # what silver is made of is judged or missed; what a stage does not run is neither
 _NEEDED = frozenset(table.source for table in SILVER_TABLES)
@@ -74,7 +75,8 @@ def _candidates(job: Job, pair: tuple[Contract, TableReceipt], **extra: str) -> 
 
 
 def _outcome(job: Job, batches: list[Batch]) -> Outcome:
-    results = evaluate(batches, {"data_date": job.request.data_date})
+    measured = evaluate(batches, {"data_date": job.request.data_date})
+    results, waivers = passed_over(measured, job.request.waivers)
     decided = verdict(results, job.request.fail_from)
     job.log.write("checked", verdict=decided)
-    return Outcome(verdict=decided, results=results)
+    return Outcome(verdict=decided, results=results, waivers=waivers)

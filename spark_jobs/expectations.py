@@ -100,9 +100,19 @@ def evaluate(
 
 
 def verdict(results: Sequence[Result], fail_from: Mapping[str, int]) -> str:
-    """PASS when no expectation failed, FAIL when as many of a severity did as `fail_from` says, else WARN."""
-    failed = Counter(result["severity"] for result in results if not result["success"])
-    if any(failed[severity] >= count for severity, count in fail_from.items()):
+    """PASS when no expectation failed, FAIL when as many of a severity did as `fail_from` says, else WARN.
+
+    A failure that is `waived` counts as none; PASS_WITH_WAIVER says that with it the verdict would have been worse.
+    """
+    failed = [result for result in results if not result["success"]]
+    strict = _verdict(failed, fail_from)
+    lenient = _verdict([result for result in failed if not result.get("waived")], fail_from)
+    return strict if strict == lenient else "PASS_WITH_WAIVER"
+
+
+def _verdict(failed: Sequence[Result], fail_from: Mapping[str, int]) -> str:
+    severities = Counter(result["severity"] for result in failed)
+    if any(severities[severity] >= count for severity, count in fail_from.items()):
         return "FAIL"
     return "WARN" if failed else "PASS"
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from contracts.errors import AssayError, ContractViolationError, ReceiptMissingError
-from spark_jobs.request import Request
+from spark_jobs.request import Request, Waiver
 from spark_jobs.storage import Store
 
 Lineage = Mapping[str, Any]
@@ -36,13 +36,17 @@ class TableReceipt:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a job has to say; None and empty where a step has nothing of the kind."""
+    """What a job has to say; None and empty where a step has nothing of the kind.
+
+    `waivers` are those that passed over a failing result; such a result is `waived`.
+    """
 
     tables: tuple[TableReceipt, ...] = ()
     rows: Mapping[str, int] | None = None
     rows_attempt: int | None = None
     verdict: str | None = None
     results: tuple[Mapping[str, Any], ...] = ()
+    waivers: tuple[Waiver, ...] = ()
     published: bool | None = None
     bases: Mapping[str, int | None] | None = None
     lineage: tuple[Lineage, ...] = ()

@@ -26,12 +26,29 @@ class LandedFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Waiver:
+    """A person's word that a failing expectation may pass, in force when the request was written.
+
+    Attributes:
+        expectation: its name, as `contracts.waiving.result_name` writes it.
+        until: when it ends, ISO UTC.
+    """
+
+    id: str
+    expectation: str
+    reason: str
+    by: str
+    until: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Request:
     """One job run's work.
 
     Attributes:
         interval_start: None for the whole history.
         fail_from: severity to the number of failed expectations that make a verdict FAIL.
+        waivers: what a check may pass over; none in a request that does not speak of them.
     """
 
     run_id: str
@@ -50,6 +67,7 @@ class Request:
     secret_arn: str | None
     input_digest: str
     fail_from: Mapping[str, int]
+    waivers: tuple[Waiver, ...] = ()
 
     def transaction(self, table: str) -> str:
         """The Delta transaction of this step's commit to a table: the same for every attempt on the same input."""
@@ -88,6 +106,7 @@ def parse_request(content: bytes) -> Request:
             secret_arn=document.get("secret_arn"),
             input_digest=document["input_digest"],
             fail_from={severity: int(count) for severity, count in document["fail_from"].items()},
+            waivers=tuple(_waiver(each) for each in document.get("waivers", ())),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InvalidRequestError(f"not a request: {type(error).__name__}: {error}") from error
@@ -111,3 +130,7 @@ def _file(document: Mapping[str, Any]) -> LandedFile:
         size=int(document["size"]),
         modified_at=_moment(document["modified_at"]),
     )
+
+
+def _waiver(document: Mapping[str, Any]) -> Waiver:
+    return Waiver(**{name: str(document[name]) for name in ("id", "expectation", "reason", "by", "until")})

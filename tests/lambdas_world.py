@@ -36,6 +36,7 @@ ROLES = {
     actor: f"arn:aws:iam::{ACCOUNT}:role/assay-test-{actor}"
     for actor in ("ingest", "check", "silver", "gold", "publish")
 }
+NOW = datetime(2026, 7, 31, 6, 0, 12, tzinfo=UTC)
 SETTINGS = LaunchSettings(
     ledger_table=TABLE,
     application_id="00app",
@@ -247,7 +248,7 @@ class World:
         opening = Opening(
             execution_arn=EXECUTION + execution,
             request={"data_date": data_date},
-            now=datetime(2026, 7, 31, 6, 0, 12, tzinfo=UTC),
+            now=NOW,
             unique=uuid.uuid5(uuid.NAMESPACE_URL, execution).hex,
             code_digest="code1",
             released=digests.released(),
@@ -271,7 +272,9 @@ class World:
         fields: dict[str, Any] = {"round": 0, "redrive_count": 0, "retry_count": 0, "receipts": (), **changes}
         return Ask(run_id=run.run_id, step=step, subject=subject, token=token, **fields)
 
-    def launcher(self, faults: Faults | None = None, settings: LaunchSettings = SETTINGS) -> Launcher:
+    def launcher(
+        self, faults: Faults | None = None, settings: LaunchSettings = SETTINGS, now: datetime = NOW
+    ) -> Launcher:
         faults = faults or Faults()
         return Launcher(
             ledger=Ledger(faults.around(self.store)),
@@ -280,6 +283,7 @@ class World:
             sfn=faults.around(self.sfn),
             s3=cast(Any, self.s3),
             settings=settings,
+            now=now,
         )
 
     def settler(self, faults: Faults | None = None) -> Settler:

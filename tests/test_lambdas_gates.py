@@ -52,8 +52,15 @@ def test_gate_holds_until_somebody_has_redriven(check: Any, redrive_count: int, 
 
 def test_failing_expectations_are_named_errors_first() -> None:
     assert failures(RECEIPT) == [
-        "fx_rates_silver: expect_column_values_to_be_between on rate (error): observed 10.8, expected 0.5 to 2.0",
-        "orders_silver: expect_column_values_to_be_unique on order_id (warn): observed 2, expected 0",
+        "fx_rates_silver:expect_column_values_to_be_between:rate (error): observed 10.8, expected 0.5 to 2.0",
+        "orders_silver:expect_column_values_to_be_unique:order_id (warn): observed 2, expected 0",
+    ]
+
+
+def test_what_was_waived_did_not_close_the_gate() -> None:
+    waived = {**RECEIPT["results"][1], "waived": True}
+    assert failures({"results": [RECEIPT["results"][0], waived]}) == [
+        "orders_silver:expect_column_values_to_be_unique:order_id (warn): observed 2, expected 0"
     ]
 
 
@@ -72,6 +79,7 @@ def test_cause_says_what_failed_where_the_receipt_is_and_how_to_go_on() -> None:
     assert "observed 10.8, expected 0.5 to 2.0" in text
     assert "Receipt: runs/r/check_silver/all/1.json." in text
     assert "redrive the execution" in text
+    assert "assay gate waive" in text
 
 
 def test_cause_stays_short_however_much_failed() -> None:

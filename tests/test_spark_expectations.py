@@ -255,3 +255,25 @@ def test_the_verdict_follows_the_thresholds(failed, fail_from, expected):
     kept = {"severity": "error", "success": True}
     results = [kept, *({"severity": each, "success": False} for each in failed)]
     assert verdict(results, fail_from) == expected
+
+
+@pytest.mark.parametrize(
+    ("failed", "waived", "expected"),
+    [
+        pytest.param([], ["error"], "PASS_WITH_WAIVER", id="only-failure"),
+        pytest.param(["warn"], ["error"], "PASS_WITH_WAIVER", id="a-warning-is-left"),
+        pytest.param([], ["warn"], "PASS_WITH_WAIVER", id="only-warning"),
+        pytest.param(["error"], ["error"], "FAIL", id="another-failure-is-left"),
+        pytest.param(["warn"], ["warn"], "WARN", id="another-warning-is-left"),
+    ],
+)
+def test_a_waived_failure_counts_as_none(failed, waived, expected):
+    results = [{"severity": each, "success": False, "waived": False} for each in failed]
+    results += [{"severity": each, "success": False, "waived": True} for each in waived]
+    assert verdict(results, {"error": 1}) == expected
+
+
+def test_a_waived_failure_leaves_fewer_than_the_threshold():
+    results = [{"severity": "error", "success": False, "waived": each} for each in (True, False, False)]
+    assert verdict(results, {"error": 3}) == "PASS_WITH_WAIVER"
+    assert verdict(results, {"error": 2}) == "FAIL"

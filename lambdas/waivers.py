@@ -1,0 +1,112 @@
+"""Waivers: who may let a run pass in spite of which expectation, and for how long."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from contracts import contract as contracts
+from contracts.errors import InvalidRequestError, SourceUnavailableError
+from contracts.waiving import may_be_waived, result_name
+from lambdas.intervals import from_iso, iso
+from lambdas.ledger import SUCCEEDED, Ledger, Waiver
+
+MOST_HOURS = 168
+MOST_CHARACTERS = 500
+_NAME = re.compile(r"(?P<dataset>[a-z][a-z0-9_]*):(?P<type>[a-z][A-Za-z0-9_]*)(:[A-Za-z0-9_,*]+)?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plea:
+    """What a person asks for.
+
+    Attributes:
+        now: UTC, in whole seconds.
+        unique: some hex digits of a random UUID.
+    """
+
+    run_id: str
+    expectation: str
+    reason: str
+    by: str
+    hours: int
+    now: datetime
+    unique: str
+
+
+def grant(ledger: Ledger, plea: Plea) -> Waiver:
+    """Write the waiver, after every one before it: none is ever changed.
+
+    Raises:
+        InvalidRequestError: what was asked for cannot be waived; the sentence says why.
+        SourceUnavailableError: the ledger did not take it.
+    """
+    waiver = Waiver(
+        run_id=_open_run(ledger, plea.run_id),
+        waiver_id=f"{plea.now:%Y%m%dT%H%M%SZ}-{plea.unique}",
+        expectation=_known(plea.expectation.replace(", ", ",")),
+        reason=_said("reason", plea.reason),
+        by=_said("by", plea.by),
+        made_at=iso(plea.now),
+        until=iso(plea.now + timedelta(hours=_hours(plea.hours))),
+    )
+    # after a lost answer the item is there already
+    written = ledger.add(waiver) or ledger.waiver(waiver.run_id, waiver.waiver_id)
+    if written is None:
+        raise SourceUnavailableError(f"run {waiver.run_id}: the ledger did not take the waiver; ask again")
+    return written
+
+
+def in_force(waivers: Sequence[Waiver], now: datetime) -> list[Waiver]:
+    """Those that have not ended at `now`."""
+    return [each for each in waivers if (until := from_iso(each.until)) is not None and now < until]
+
+
+def _open_run(ledger: Ledger, run_id: str) -> str:
+    run = ledger.run(run_id)
+    if run is None:
+        raise InvalidRequestError(f"run {run_id!r} is not in the ledger; `assay explain` names the run of an execution")
+    if run.status == SUCCEEDED:
+        raise InvalidRequestError(f"run {run_id} has SUCCEEDED: its gates are passed, and there is nothing to waive")
+    return run.run_id
+
+
+def _known(name: str) -> str:
+    """The name, when a contract of its dataset has such an expectation."""
+    parts = _NAME.fullmatch(name)
+    if parts is None:
+        raise InvalidRequestError(
+            f"expectation {name!r} is not <dataset>:<expectation>[:<column>]; copy it from `assay explain`"
+        )
+    dataset = parts["dataset"]
+    if not may_be_waived(parts["type"]):
+        raise InvalidRequestError(
+            f"{name} is a rule for the rows of {dataset}: a contract violation is never waived; mend the rows, or "
+            "release a contract that allows them"
+        )
+    versions = [contracts.load(dataset, version) for version in contracts.versions(dataset)]
+    names = {result_name(dataset, each.type, each.column) for version in versions for each in version.expectations}
+    if not versions:
+        raise InvalidRequestError(f"{name}: there is no dataset {dataset}; there are {', '.join(contracts.datasets())}")
+    if name not in names:
+        raise InvalidRequestError(
+            f"{name}: no contract of {dataset} has it; there are {', '.join(sorted(names)) or 'none'}"
+        )
+    return name
+
+
+def _said(what: str, text: str) -> str:
+    said = text.strip()
+    if not said:
+        raise InvalidRequestError(f"{what} is empty: a waiver is read by auditors, so say it")
+    if len(said) > MOST_CHARACTERS:
+        raise InvalidRequestError(f"{what} has {len(said)} characters; {MOST_CHARACTERS} are the most")
+    return said
+
+
+def _hours(hours: int) -> int:
+    if not 1 <= hours <= MOST_HOURS:
+        raise InvalidRequestError(f"hours {hours}: a waiver lasts 1 to {MOST_HOURS} hours")
+    return hours
