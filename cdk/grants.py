@@ -46,7 +46,7 @@ def write(bucket: str, prefixes: Sequence[str]) -> iam.PolicyStatement:
 
 
 def put(bucket: str, prefixes: Sequence[str]) -> iam.PolicyStatement:
-    """Put under `prefixes` of `bucket`, never delete: requests and receipts are evidence."""
+    """Put under `prefixes` of `bucket`, never delete: requests, receipts and the audit are evidence."""
     return allow(["s3:PutObject"], [f"arn:aws:s3:::{bucket}/{prefix}/*" for prefix in prefixes])
 
 

@@ -32,17 +32,20 @@ def role(
 class JobAccess:
     """What a kind of job reads and writes in the lake, beside its request and its receipt.
 
-    `reads` and `writes` are prefixes; a `*` stands for a run.
+    `reads`, `writes` and `appends` are prefixes, a `*` stands for a run; what is appended to is never deleted from.
     """
 
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
+    appends: tuple[str, ...] = ()
     secrets: bool = False
 
 
 JOB_ACCESS = {
     "ingest": JobAccess(reads=("landing", "bronze", "quarantine"), writes=("bronze", "quarantine"), secrets=True),
-    "check": JobAccess(reads=("bronze", "quarantine", "silver", "gold", "candidates")),
+    "check": JobAccess(
+        reads=("bronze", "quarantine", "silver", "gold", "candidates", "quality/results"), appends=("quality/results",)
+    ),
     "silver": JobAccess(reads=("bronze", "silver", "candidates"), writes=("candidates/*/silver",)),
     "gold": JobAccess(reads=("silver", "gold", "candidates"), writes=("candidates/*/gold",)),
     "publish": JobAccess(reads=("silver", "gold", "candidates"), writes=("silver", "gold")),
@@ -65,7 +68,7 @@ def job_statements(names: Names, access: JobAccess, *, secret_arns: Sequence[str
     statements = [
         *grants.read(names.code_bucket, ["spark"]),
         *grants.read(names.lake_bucket, ["requests", "runs", *access.reads]),
-        grants.put(names.lake_bucket, ["runs"]),
+        grants.put(names.lake_bucket, ["runs", *access.appends]),
     ]
     if access.writes:
         statements.append(grants.write(names.lake_bucket, access.writes))

@@ -28,7 +28,7 @@ def table(platform: Platform, path: str) -> deltalake.DeltaTable:
 def tables(platform: Platform) -> list[str]:
     """Paths of all tables that have a commit, by layer."""
     found = []
-    for layer in ("bronze", "silver", "gold", "quarantine"):
+    for layer in ("bronze", "silver", "gold", "quarantine", "quality"):
         listing = platform.access.s3.list_objects_v2(Bucket=platform.lake_bucket, Prefix=f"{layer}/", Delimiter="/")
         found += [prefix["Prefix"].rstrip("/") for prefix in listing.get("CommonPrefixes", [])]
     return found

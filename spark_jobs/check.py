@@ -1,7 +1,7 @@
 """Check: a layer's rows of this run, judged by the expectations of their contracts before anything builds on them.
 
 A check only measures. What it needs and does not find raises, so that nothing passes for lack of data; the gate after
-it decides by the verdict.
+it decides by the verdict. Every result goes to the audit table before the receipt is written, whatever the verdict.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from spark_jobs.bronze import run_rows
 from spark_jobs.bronze_to_silver import SILVER_TABLES
 from spark_jobs.expectations import Batch, evaluate, verdict
 from spark_jobs.job import BRONZE_TO_SILVER, INGEST, SILVER_TO_GOLD, Job
+from spark_jobs.quality_results import record
 from spark_jobs.receipts import Outcome, TableReceipt
 from spark_jobs.row_rules import parsed, row_rules
 from spark_jobs.transforms.daily_revenue import REMOVED
@@ -78,5 +79,6 @@ def _outcome(job: Job, batches: list[Batch]) -> Outcome:
     measured = evaluate(batches, {"data_date": job.request.data_date})
     results, waivers = passed_over(measured, job.request.waivers)
     decided = verdict(results, job.request.fail_from)
+    record(job, [each.contract for each in batches], results, decided)
     job.log.write("checked", verdict=decided)
     return Outcome(verdict=decided, results=results, waivers=waivers)

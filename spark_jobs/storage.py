@@ -42,6 +42,9 @@ class Store(Protocol):
     def names(self, folder: str) -> list[str]:
         """The names of the objects right under a folder."""
 
+    def options(self) -> dict[str, str]:
+        """What delta-rs must be told to reach the store; it holds credentials, so it is never written anywhere."""
+
 
 class S3Store:
     """A bucket."""
@@ -91,6 +94,31 @@ class S3Store:
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix, Delimiter="/")
         return [item["Key"].removeprefix(prefix) for page in pages for item in page.get("Contents", [])]
 
+    def options(self) -> dict[str, str]:
+        """The bucket's endpoint and the job role's credentials, as this process has them now.
+
+        They are handed over because delta-rs knows fewer places to find them than boto3, not that of a job run of EMR
+        Serverless among them.
+
+        Source: https://delta-io.github.io/delta-rs/integrations/object-storage/s3/
+        """
+        import boto3
+
+        held = boto3.Session().get_credentials()
+        if held is None:
+            raise SourceUnavailableError(f"s3://{self._bucket}: there are no AWS credentials")
+        credentials, meta = held.get_frozen_credentials(), self._s3.meta
+        options: dict[str, str] = {
+            "AWS_REGION": meta.region_name or "",
+            "AWS_ENDPOINT_URL": meta.endpoint_url,
+            "AWS_ALLOW_HTTP": str(meta.endpoint_url.startswith("http://")).lower(),
+            "AWS_ACCESS_KEY_ID": credentials.access_key or "",
+            "AWS_SECRET_ACCESS_KEY": credentials.secret_key or "",
+            # S3 itself lets one of two writers of the same version win, so no lock is needed
+            "AWS_CONDITIONAL_PUT": "etag",
+        }
+        return options | ({"AWS_SESSION_TOKEN": credentials.token} if credentials.token else {})
+
 
 class FolderStore:
     """A folder that stands for a bucket."""
@@ -123,6 +151,10 @@ class FolderStore:
         """The names of the files right under a folder."""
         path = self._folder / folder
         return [each.name for each in path.iterdir() if each.is_file()] if path.is_dir() else []
+
+    def options(self) -> dict[str, str]:
+        """Nothing: a folder asks for no credentials."""
+        return {}
 
 
 def store_at(root: str) -> Store:

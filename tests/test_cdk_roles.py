@@ -67,7 +67,7 @@ def test_a_function_writes_its_own_log_only(actor):
     ("actor", "writes"),
     [
         ("ingest", ["bronze/fx_rates/x", "quarantine/fx_rates/x", "runs/r/ingest/fx_rates/1.json"]),
-        ("check", ["runs/r/check_bronze/all/1.json"]),
+        ("check", ["quality/results/_delta_log/00000000000000000001.json", "runs/r/check_bronze/all/1.json"]),
         ("silver", ["candidates/r/silver/orders/1/x", "runs/r/bronze_to_silver/all/1.json"]),
         ("gold", ["candidates/r/gold/fct_daily_revenue/1/x", "runs/r/silver_to_gold/all/1.json"]),
         ("publish", ["silver/orders/x", "gold/fct_daily_revenue/x", "runs/r/publish_gold/all/1.json"]),
@@ -83,6 +83,8 @@ def test_a_job_writes_only_what_is_its_own(actor, writes):
         "candidates/r/silver/orders/1/x",
         "candidates/r/gold/fct_daily_revenue/1/x",
         "requests/r/x.json",
+        "quality/results/_delta_log/00000000000000000001.json",
+        "quality/other/x",
         f"runs/r/{writes[-1].split('/')[2]}/{writes[-1].split('/')[3]}/1.json",
         "lineage/r.ndjson",
     ]
@@ -93,7 +95,7 @@ def test_a_job_writes_only_what_is_its_own(actor, writes):
 
 @pytest.mark.parametrize("actor", JOBS)
 def test_a_job_cannot_delete_what_is_evidence_or_touch_the_code(actor):
-    for place in ("runs/r/ingest/fx_rates/1.json", "requests/r/x.json", "landing/fx/x.csv"):
+    for place in ("runs/r/ingest/fx_rates/1.json", "requests/r/x.json", "landing/fx/x.csv", "quality/results/x"):
         assert not allows("dev", actor, "s3:DeleteObject", f"{LAKE}/{place}")
     assert allows("dev", actor, "s3:GetObject", f"{CODE}/spark/0123456789ab/main.py")
     assert not allows("dev", actor, "s3:PutObject", f"{CODE}/spark/0123456789ab/main.py")
@@ -104,6 +106,12 @@ def test_a_job_cannot_delete_what_is_evidence_or_touch_the_code(actor):
 def test_only_ingest_reads_landing_and_the_secret(actor):
     assert not allows("dev", actor, "s3:GetObject", f"{LAKE}/landing/fx/x.csv")
     assert not [each for each in statements("dev", actor) if "secretsmanager:GetSecretValue" in listed(each["Action"])]
+
+
+def test_only_a_check_reads_the_audit_it_appends_to():
+    places = ("quality/results/_delta_log/_last_checkpoint", "quality/results/part-00000.parquet")
+    for actor in JOBS:
+        assert {allows("dev", actor, "s3:GetObject", f"{LAKE}/{place}") for place in places} == {actor == "check"}
 
 
 @pytest.mark.parametrize("actor", [*JOBS, "launch-job", "validate-contracts"])
