@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ RUNBOOKS = {
     "QualityGateClosedError": "runbooks/QualityGateClosed.md",
 }
 DEFAULT_RUNBOOK = "runbooks/RunFailed.md"
+_EXPECTATION = re.compile(r"\b[a-z][a-z0-9_]*:expect_[a-z_]+(?::[A-Za-z0-9_,]+)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +124,13 @@ def _sentence(cause: str) -> str:
     except ValueError:
         return cause
     return str(document.get("errorMessage", cause)) if isinstance(document, Mapping) else cause
+
+
+def closed_by(failure: Failure | None) -> list[str]:
+    """The expectations that a closed gate names in its cause; rules of rows, which cannot be waived, are left out."""
+    if failure is None or failure.error != "QualityGateClosedError":
+        return []
+    return list(dict.fromkeys(_EXPECTATION.findall(failure.cause)))
 
 
 def redrive_plan(events: Sequence[Event]) -> list[str]:

@@ -11,9 +11,10 @@ from typing import Annotated
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
+from rich.text import Text
 
 from local.home import Home
-from ops import contract_commands, deploy, laptop, report, run, show
+from ops import contract_commands, deploy, executions, gate_commands, laptop, report, run, show
 from ops import demo as demonstration
 from ops.errors import OpsError
 from ops.platform import Access, platform
@@ -25,6 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(contract_commands.app, name="contract")
+app.add_typer(gate_commands.app, name="gate")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Stage = Annotated[str, typer.Option(help="local, dev or prod.")]
 Execution = Annotated[str, typer.Argument(help="ARN, name or run id of an execution, or `last`.")]
@@ -103,7 +105,14 @@ def explain(execution: Execution, as_json: AsJson = False, stage: Stage = "local
     """Say what failed, where and why, and what a redrive would do."""
     target = platform(stage)
     now = run.progress(target, run.find(target, execution))
-    print(show.as_json(now)) if as_json else show.CONSOLE.print(show.explanation(now))
+    if as_json:
+        print(show.as_json(now))
+        return
+    show.CONSOLE.print(show.explanation(now))
+    for expectation in executions.closed_by(now.failure):
+        # on a line of its own, never broken, so that it can be copied
+        words = f"to waive: assay gate waive --run {now.run_id} --expectation {expectation}"
+        show.CONSOLE.print(Text(words), soft_wrap=True)
 
 
 @app.command(name="report")

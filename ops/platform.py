@@ -16,6 +16,7 @@ from ops.errors import OpsError
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation.client import CloudFormationClient
+    from types_boto3_dynamodb.client import DynamoDBClient
     from types_boto3_emr_serverless.client import EMRServerlessClient
     from types_boto3_s3.client import S3Client
     from types_boto3_secretsmanager.client import SecretsManagerClient
@@ -54,6 +55,11 @@ class Access:
     def cloudformation(self) -> CloudFormationClient:
         """A CloudFormation client."""
         return self._client("cloudformation")  # type: ignore[no-any-return]
+
+    @property
+    def dynamodb(self) -> DynamoDBClient:
+        """A DynamoDB client."""
+        return self._client("dynamodb")  # type: ignore[no-any-return]
 
     @property
     def emr(self) -> EMRServerlessClient:
