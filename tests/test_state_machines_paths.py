@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from lambdas_world import ACCOUNT, BUCKET, EXECUTION, ROLES, TABLE, World, refus
 from contracts import contract as contracts
 from contracts.errors import SourceUnavailableError
 from lambdas import aws, runtime
+from lambdas.waivers import Plea, grant
 from local.seams import moto_asl
 from ops.workflow_lint import SUBSTITUTIONS
 
@@ -357,6 +359,34 @@ def test_closed_gate_holds_then_goes_round_after_a_redrive(day: Day, layer: str,
     assert outcome.status == "SUCCEEDED"
     assert trail(outcome) == [f"HoldAt{gate}", *FORWARD[3:]]
     assert "publish_gold:all:2:1" in jobs(day)
+
+
+def test_waiver_opens_the_gate_once_it_is_in_force(day: Day) -> None:
+    """Held; held again with a waiver that has ended; through with one that lasts."""
+
+    def judged(step: str, attempt: int) -> dict[str, Any]:
+        if step != "check_silver":
+            return {}
+        [key] = [
+            each for each in day.world.s3.objects if re.fullmatch(f"requests/[^/]+/{step}/all/{attempt}.json", each)
+        ]
+        waivers = (day.world.lake.read(key) or {})["waivers"]
+        return {"verdict": "PASS_WITH_WAIVER" if waivers else "FAIL"}
+
+    day.script = judged
+    execution = Execution()
+    assert execution.run().error == "QualityGateClosedError"
+    run_id = day.world.emr.runs["00job001"]["name"].split(":")[0]
+    now = datetime.now(UTC).replace(microsecond=0)
+    ask: dict[str, Any] = {"run_id": run_id, "reason": "r", "by": "Ada", "hours": 1, "unique": "0a1b2c3d"}
+    rate = "fx_rates_silver:expect_column_values_to_be_between:rate"
+    grant(day.world.ledger, Plea(**ask, expectation=rate, now=now - timedelta(hours=2)))
+    assert execution.run().error == "QualityGateClosedError"
+    grant(day.world.ledger, Plea(**ask, expectation=rate, now=now))
+    outcome = execution.run()
+    assert (outcome.status, outcome.states[0]) == ("SUCCEEDED", "HoldAtSilverGate")
+    summary = day.world.lake.read(f"runs/{run_id}/run.json") or {}
+    assert [step["verdict"] for step in summary["steps"] if step["step"] == "check_silver"] == ["PASS_WITH_WAIVER"]
 
 
 def test_later_gate_that_closes_after_an_earlier_one_was_redriven(day: Day) -> None:
