@@ -111,7 +111,7 @@ def explain(execution: Execution, as_json: AsJson = False, stage: Stage = "local
     show.CONSOLE.print(show.explanation(now))
     for expectation in executions.closed_by(now.failure):
         # on a line of its own, never broken, so that it can be copied
-        words = f"to waive: assay gate waive --run {now.run_id} --expectation {expectation}"
+        words = f"to waive: assay gate waive --run {now.run_id} --expectation {expectation} --stage {stage}"
         show.CONSOLE.print(Text(words), soft_wrap=True)
 
 
