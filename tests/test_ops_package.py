@@ -44,7 +44,7 @@ def test_no_archive_carries_what_its_runtime_brings_or_another_room(built):
     assert {"lambdas/open_run.py", "contracts/errors.py"} <= lambda_names
     spark_names = set(members(files[artifacts.spark_deps_key])) | set(members(files[artifacts.spark_code_key]))
     assert not [name for name in spark_names if name.startswith(("pyspark/", "delta/", "lambdas/"))]
-    assert {"spark_jobs/main.py", "contracts/errors.py", "pyarrow/__init__.py"} <= spark_names
+    assert {"spark_jobs/main.py", "contracts/errors.py", "pyarrow/__init__.py", "deltalake/__init__.py"} <= spark_names
 
 
 def test_every_contract_is_in_the_code_of_both(built):
