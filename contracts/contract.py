@@ -19,6 +19,7 @@ from typing import Any
 
 from contracts import strict_json
 from contracts.errors import ContractError, UnknownContractError
+from contracts.expectation_types import GX_TYPES, PIPELINE_TYPES, REFERENCE
 from contracts.expected_days import ExpectedDays
 from contracts.keywords import RULES, check_row, column_types
 from contracts.shapes import Shape, json_type, shape_of
@@ -258,7 +259,10 @@ def verify(dataset: str, version: str) -> None:
     known = {field.name for field in contract.fields}
     named = {*contract.key, *document["required"], *document["x-assay"]["classification"]["pii"]}
     for expectation in contract.expectations:
-        named |= {*expectation.kwargs.get("column_list", ()), *filter(None, [expectation.kwargs.get("column")])}
+        if expectation.type not in GX_TYPES | PIPELINE_TYPES:
+            raise ContractError(f"{dataset} {version}: {expectation.type}: no check can judge this expectation")
+        columns = (expectation.kwargs.get(name) for name in ("column", "column_A", "column_B"))
+        named |= {*expectation.kwargs.get("column_list", ()), *filter(None, columns)}
     if contract.source is not None:
         named |= {*filter(None, [contract.source.get("cursor")])}
     if unknown := sorted(named - known):
@@ -267,10 +271,10 @@ def verify(dataset: str, version: str) -> None:
 
 
 def verify_tables() -> None:
-    """Nothing, when no two datasets claim one table.
+    """Nothing, when no two datasets claim one table, and every reference leads to a column of a table.
 
     Raises:
-        ContractError: names both datasets and the table.
+        ContractError: names the datasets and the table.
     """
     claimed: dict[str, str] = {}
     for dataset in datasets():
@@ -278,6 +282,19 @@ def verify_tables() -> None:
         if table in claimed:
             raise ContractError(f"{dataset} and {claimed[table]} both claim table {table}")
         claimed[table] = dataset
+    for contract in load_all():
+        for expectation in contract.expectations:
+            if expectation.type == REFERENCE:
+                _verify_reference(contract, expectation, claimed)
+
+
+def _verify_reference(contract: Contract, expectation: Expectation, claimed: Mapping[str, str]) -> None:
+    where = f"{contract.dataset} {contract.version}: {expectation.type} on {expectation.column}"
+    table, column = (str(expectation.kwargs.get(name)) for name in ("table", "table_column"))
+    if table not in claimed:
+        raise ContractError(f"{where}: no contract claims the table {table}")
+    if column not in {name for name, _ in load(claimed[table]).columns}:
+        raise ContractError(f"{where}: {table} has no column {column}")
 
 
 def _verify_files(contract: Contract) -> None:

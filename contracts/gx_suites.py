@@ -14,51 +14,9 @@ from typing import Any
 
 from contracts.contract import Contract, Expectation
 from contracts.errors import UnsupportedKeywordError
+from contracts.expectation_types import GX_TYPES, PIPELINE_TYPES
 
 VERSION = "1.24.1"
-# The expectations that a check can judge; spark_jobs judges these and no other.
-TYPES = frozenset(
-    {
-        "expect_table_row_count_to_be_between",
-        "expect_table_row_count_to_equal",
-        "expect_table_column_count_to_be_between",
-        "expect_table_column_count_to_equal",
-        "expect_table_columns_to_match_ordered_list",
-        "expect_table_columns_to_match_set",
-        "expect_column_to_exist",
-        "expect_column_values_to_be_of_type",
-        "expect_column_values_to_be_in_type_list",
-        "expect_column_values_to_not_be_null",
-        "expect_column_values_to_be_null",
-        "expect_column_values_to_be_between",
-        "expect_column_values_to_be_in_set",
-        "expect_column_values_to_not_be_in_set",
-        "expect_column_value_lengths_to_be_between",
-        "expect_column_value_lengths_to_equal",
-        "expect_column_values_to_match_regex",
-        "expect_column_values_to_not_match_regex",
-        "expect_column_values_to_match_regex_list",
-        "expect_column_values_to_not_match_regex_list",
-        "expect_column_values_to_match_strftime_format",
-        "expect_column_pair_values_a_to_be_greater_than_b",
-        "expect_column_pair_values_to_be_equal",
-        "expect_multicolumn_sum_to_equal",
-        "expect_column_max_to_be_between",
-        "expect_column_min_to_be_between",
-        "expect_column_sum_to_be_between",
-        "expect_column_mean_to_be_between",
-        "expect_column_median_to_be_between",
-        "expect_column_stdev_to_be_between",
-        "expect_column_quantile_values_to_be_between",
-        "expect_column_distinct_values_to_be_in_set",
-        "expect_column_distinct_values_to_equal_set",
-        "expect_column_distinct_values_to_contain_set",
-        "expect_column_values_to_be_unique",
-        "expect_compound_columns_to_be_unique",
-        "expect_column_unique_value_count_to_be_between",
-        "expect_column_proportion_of_unique_values_to_be_between",
-    }
-)
 _SEVERITIES = {"error": "critical", "warn": "warning"}
 _SEVERITIES_BACK = {"critical": "error", "warning": "warn", "info": "warn"}
 # How a run of Great Expectations goes, which says nothing of the data.
@@ -68,17 +26,22 @@ _RUN_SETTINGS = {"batch_id", "catch_exceptions", "result_format"}
 def to_suite(contract: Contract) -> dict[str, Any]:
     """The contract's expectations as the JSON of an ExpectationSuite, named after the dataset.
 
+    Those that Great Expectations has no word for are left out, and named in `meta`.
+
     Raises:
         UnsupportedKeywordError: an expectation that no check can judge.
     """
     return {
         "name": contract.dataset,
         "expectations": [
-            _to_document(f"{contract.dataset} {contract.version}", each) for each in contract.expectations
+            _to_document(f"{contract.dataset} {contract.version}", each)
+            for each in contract.expectations
+            if each.type not in PIPELINE_TYPES
         ],
         "meta": {
             "great_expectations_version": VERSION,
             "contract": {"version": contract.version, "sha256": contract.digest},
+            "left_out": [each.type for each in contract.expectations if each.type in PIPELINE_TYPES],
         },
     }
 
@@ -126,7 +89,7 @@ def _from_document(where: str, document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_type(where: str, name: str) -> None:
-    if name not in TYPES:
+    if name not in GX_TYPES:
         raise UnsupportedKeywordError(f"{where}: no expectation {name}")
 
 

@@ -7,8 +7,9 @@ it decides by the verdict. Every result goes to the audit table before the recei
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from functools import reduce
 
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
 
 from contracts import contract as contracts
@@ -17,10 +18,11 @@ from contracts.errors import ReceiptMissingError
 from spark_jobs.bronze import run_rows
 from spark_jobs.bronze_to_silver import SILVER_TABLES
 from spark_jobs.expectations import Batch, evaluate, verdict
+from spark_jobs.history import earlier_results
 from spark_jobs.job import BRONZE_TO_SILVER, INGEST, SILVER_TO_GOLD, Job
 from spark_jobs.quality_results import record
 from spark_jobs.receipts import Outcome, TableReceipt
-from spark_jobs.row_rules import parsed, row_rules
+from spark_jobs.row_rules import parsed, row_rules, stored_schema
 from spark_jobs.transforms.daily_revenue import REMOVED
 from spark_jobs.waivers import passed_over
 
@@ -49,11 +51,7 @@ def check_silver(job: Job) -> Outcome:
 def check_gold(job: Job) -> Outcome:
     """The verdict on the gold candidates; rows that are to leave gold are not judged."""
     tables = job.receipts.of(SILVER_TO_GOLD).tables
-    batches = [_candidates(job, each, **{REMOVED: "boolean"}) for each in _all_of("gold", tables)]
-    return _outcome(
-        job,
-        [replace(each, rows=each.rows.where(~sf.col(REMOVED))) for each in batches],
-    )
+    return _outcome(job, [_candidates(job, each) for each in _all_of("gold", tables)])
 
 
 def _all_of(layer: str, tables: Iterable[TableReceipt]) -> list[tuple[Contract, TableReceipt]]:
@@ -69,16 +67,42 @@ def _all_of(layer: str, tables: Iterable[TableReceipt]) -> list[tuple[Contract, 
     return pairs
 
 
-def _candidates(job: Job, pair: tuple[Contract, TableReceipt], **extra: str) -> Batch:
+def _candidates(job: Job, pair: tuple[Contract, TableReceipt]) -> Batch:
     contract, written = pair
-    rows = job.lake.read_candidates(contract, written.path, **extra)
+    rows = _rows_that_stay(job, contract, written)
     return Batch(contract=contract, rows=rows, rules=row_rules(contract), may_be_empty=True)
 
 
+def _rows_that_stay(job: Job, contract: Contract, written: TableReceipt) -> DataFrame:
+    """The candidates without those rows that are to leave gold."""
+    if contract.layer != "gold":
+        return job.lake.read_candidates(contract, written.path)
+    return job.lake.read_candidates(contract, written.path, **{REMOVED: "boolean"}).where(~sf.col(REMOVED))
+
+
+def _as_published(job: Job, path: str) -> DataFrame:
+    """The rows of a table as it stands, and this run's candidates for it."""
+    contract = contracts.of_table(path)
+    parts = [
+        _rows_that_stay(job, contract, written)
+        for written in job.receipts.tables()
+        if written.table == path != written.path and written.rows
+    ]
+    version = job.lake.version(path)
+    if version is not None:
+        parts.append(job.lake.read(path, version))
+    names = [name for name, _ in contract.columns]
+    nothing = job.lake.spark.createDataFrame([], stored_schema(contract))
+    return reduce(DataFrame.unionByName, (part.select(*names) for part in parts), nothing)
+
+
 def _outcome(job: Job, batches: list[Batch]) -> Outcome:
-    measured = evaluate(batches, {"data_date": job.request.data_date})
+    judged = [each.contract for each in batches]
+    data_date = job.request.data_date
+    history = earlier_results(job.lake.store, judged, data_date)
+    measured = evaluate(batches, {"data_date": data_date}, history=history, table=lambda path: _as_published(job, path))
     results, waivers = passed_over(measured, job.request.waivers)
     decided = verdict(results, job.request.fail_from)
-    record(job, [each.contract for each in batches], results, decided)
+    record(job, judged, results, decided)
     job.log.write("checked", verdict=decided)
     return Outcome(verdict=decided, results=results, waivers=waivers)

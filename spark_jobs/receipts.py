@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -93,6 +93,10 @@ class Receipts:
             if (receipt.step, receipt.subject) == (step, subject):
                 return receipt
         raise ReceiptMissingError(f"the request names no receipt of {step} for {subject}")
+
+    def tables(self) -> Iterator[TableReceipt]:
+        """What the named steps did to tables, in the order in which they are named."""
+        return (table for receipt in self._receipts for table in receipt.tables)
 
     def names(self, step: str, subject: str) -> bool:
         """Whether the request names a receipt of a step."""

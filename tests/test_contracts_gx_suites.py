@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from contracts import contract as contracts
 from contracts.contract import Expectation
 from contracts.errors import UnsupportedKeywordError
-from contracts.gx_suites import TYPES, from_suite, to_suite
+from contracts.expectation_types import GX_TYPES, PIPELINE_TYPES
+from contracts.gx_suites import from_suite, to_suite
 from spark_jobs.expectation_kinds import KINDS
+from spark_jobs.pipeline_kinds import PIPELINE_KINDS
 
 FX = contracts.load("fx_rates_silver")
 BETWEEN = "expect_column_values_to_be_between"
@@ -29,7 +31,7 @@ documents = st.builds(
         "kwargs": {**kwargs, **condition, **mostly},
         "severity": severity,
     },
-    st.sampled_from(sorted(TYPES)),
+    st.sampled_from(sorted(GX_TYPES)),
     st.dictionaries(names.filter(lambda name: name not in reserved), arguments, max_size=4),
     conditions | st.just({}),
     st.builds(lambda share: {"mostly": share}, st.floats(0, 1, exclude_max=True)) | st.just({}),
@@ -70,7 +72,14 @@ def test_a_suite_says_what_its_contract_says():
 
 
 def test_what_can_be_exchanged_is_what_can_be_judged():
-    assert set(KINDS) == TYPES
+    assert set(KINDS) == GX_TYPES
+    assert set(PIPELINE_KINDS) == PIPELINE_TYPES
+
+
+def test_what_great_expectations_has_no_word_for_is_left_out_by_name():
+    document = to_suite(contracts.load("orders_silver"))
+    assert document["meta"]["left_out"] == ["expect_column_values_to_exist_in_table", "expect_table_to_be_fresh"]
+    assert not PIPELINE_TYPES & {each["type"] for each in document["expectations"]}
 
 
 def test_a_suite_as_it_is_saved_is_read():

@@ -25,12 +25,13 @@ def assay(*arguments):
 
 @pytest.fixture
 def tree(tmp_path, monkeypatch):
-    """The contract files as a folder that may be altered."""
+    """The first version of every contract, as released files in a folder that may be altered."""
     folder = tmp_path / "schemas"
     for dataset in contracts.datasets():
-        for version in contracts.versions(dataset):
-            (folder / dataset).mkdir(parents=True, exist_ok=True)
-            (folder / dataset / f"{version}.json").write_bytes(contracts._file(dataset, version).read_bytes())
+        (folder / dataset).mkdir(parents=True, exist_ok=True)
+        (folder / dataset / "1-0-0.json").write_bytes(contracts._file(dataset, "1-0-0").read_bytes())
+    first = {name: digest for name, digest in releases.pinned().items() if name.endswith("/1-0-0")}
+    monkeypatch.setattr(releases, "pinned", lambda: first)
     contracts._read.cache_clear()
     monkeypatch.setattr(contracts, "_schemas", lambda: folder)
     yield folder
@@ -53,6 +54,16 @@ def more(document):
 
 def dearer(document):
     document["properties"]["total_price"]["minimum"] = 1
+
+
+def expects(name, **kwargs):
+    return lambda document: document["x-assay"]["expectations"].append(
+        {"type": name, "kwargs": kwargs, "severity": "warn"}
+    )
+
+
+def refers(table, column):
+    return expects("expect_column_values_to_exist_in_table", column="currency", table=table, table_column=column)
 
 
 def no_price(document):
@@ -90,6 +101,9 @@ def put(path, text):
         pytest.param(lambda tree: release(tree, "1-0-1", lambda document: document.pop("title")), f"{ORDERS} 1-0-1: $: 'title' is a required property", id="meta-schema"),
         pytest.param(lambda tree: release(tree, "1-0-1", dearer), f"{ORDERS} 1-0-1: after 1-0-0 it is only an ADDITION, but a REVISION is needed (column total_price minimum: asks more: minimum 0 is now minimum 1); name it 1-1-0", id="raised-too-little"),
         pytest.param(lambda tree: release(tree, "1-0-1", lambda document: document["x-assay"].update(table="silver/orders")), f"{ORDERS} and orders_silver both claim table silver/orders", id="one-table-twice"),
+        pytest.param(lambda tree: release(tree, "1-1-0", refers("silver/nothing", "currency")), f"{ORDERS} 1-1-0: expect_column_values_to_exist_in_table on currency: no contract claims the table silver/nothing", id="refers-to-no-table"),
+        pytest.param(lambda tree: release(tree, "1-1-0", refers("silver/fx_rates", "nothing")), f"{ORDERS} 1-1-0: expect_column_values_to_exist_in_table on currency: silver/fx_rates has no column nothing", id="refers-to-no-column"),
+        pytest.param(lambda tree: release(tree, "1-1-0", expects("expect_miracles")), f"{ORDERS} 1-1-0: expect_miracles: no check can judge this expectation", id="unknown-expectation"),
     ],
 )  # fmt: skip
 def test_check_fails_with_one_sentence_a_problem(tree, break_it, sentence):
@@ -180,7 +194,7 @@ def test_export_prints_or_writes_the_same(tmp_path):
     code, said, _ = assay("export", "orders_silver", "--odcs")
     assert code == 0
     assert yaml.safe_load(said)["status"] == "active"
-    assert assay("export", "orders_silver/1-0-0", "--odcs", "--out", tmp_path / "new" / "orders.odcs.yaml")[0] == 0
+    assert assay("export", "orders_silver/1-1-0", "--odcs", "--out", tmp_path / "new" / "orders.odcs.yaml")[0] == 0
     assert (tmp_path / "new" / "orders.odcs.yaml").read_text() == said
 
 
