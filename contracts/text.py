@@ -116,7 +116,10 @@ def judge_row(contract: Contract, judge: Any, key: str, line: int, row: Mapping[
     problem = next(judge.iter_errors(row), None)
     if problem is not None:
         column = str(problem.absolute_path[0]) if problem.absolute_path else EVERY_COLUMN
-        raise violation(contract, key, column, str(problem.validator), f"line {line}: {problem.message}")
+        # the message quotes the value; where any column is personal it may be a person's, for cells can be shifted
+        personal = any(field.pii for field in contract.fields)
+        said = f"expected {problem.validator_value}" if personal else problem.message
+        raise violation(contract, key, column, str(problem.validator), f"line {line}: {said}")
 
 
 def line_of(contract: Contract, data: bytes, wanted: Mapping[str, str] | str) -> int | None:

@@ -1,5 +1,7 @@
 """The head of a vendor's file is judged before any Spark is paid for."""
 
+import dataclasses
+
 import pytest
 
 from contracts import contract as contracts
@@ -113,3 +115,18 @@ def test_the_line_of_a_row_is_found():
     assert line_of(FX, data, dict.fromkeys(NAMES, "1.5") | {"Date": "2026-07-30", "USD": "-1", "": ""}) == 3
     assert line_of(FX, data + b"a,b\n", "a,b") == 4
     assert line_of(FX, data, "not there") is None
+
+
+def test_a_value_is_quoted_only_where_no_column_is_personal():
+    """Cells may have moved, so with one personal column no value of the file is named."""
+    data = file(line(USD="canary@example.com"))
+    personal = dataclasses.replace(
+        FX, fields=tuple(dataclasses.replace(each, pii=each.name == "GBP") for each in FX.fields)
+    )
+    with pytest.raises(ContractViolationError, match=r"line 2: 'canary@example\.com' is not of type"):
+        read_head(FX, KEY, data, truncated=False)
+    with pytest.raises(
+        ContractViolationError, match=r"column USD breaks rule type: .*line 2: expected \['number', 'null'\]"
+    ) as refused:
+        read_head(personal, KEY, data, truncated=False)
+    assert "canary" not in str(refused.value)
