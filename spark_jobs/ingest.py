@@ -192,7 +192,7 @@ def _violation(
 
 def _line(job: Job, contract: Contract, rule: RowRule, first: Row) -> int | None:
     raw = first["raw"]
-    if rule.column == EVERY_COLUMN or (contract.parse is not None and contract.parse.layout == JSON_LINES):
+    if rule.rule == "layout" or (contract.parse is not None and contract.parse.layout == JSON_LINES):
         return find_line(job.lake, contract, first["file"], raw)
     row: dict[str, str] = {name: cell for name, cell in json.loads(raw).items() if cell is not None}
     if contract.parse is not None and contract.parse.trailing_empty_column:
