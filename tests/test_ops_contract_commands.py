@@ -126,7 +126,8 @@ def test_diff_names_the_tables_that_feel_a_column(tree):
     code, said, _ = assay("diff", f"{ORDERS}/1-0-0", f"{ORDERS}/1-1-0")
     assert code == 0
     assert "REVISION" in said
-    assert "silver/orders, gold/fct_daily_revenue" in said
+    [change] = json.loads(assay("diff", f"{ORDERS}/1-0-0", f"{ORDERS}/1-1-0", "--json")[1])["changes"]
+    assert change["tables"] == ["silver/orders", "gold/fct_daily_revenue"]
     assert "1-0-0 to 1-1-0: REVISION is needed" in said
 
 

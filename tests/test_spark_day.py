@@ -390,7 +390,10 @@ def test_an_audit_that_cannot_be_written_fails_the_check(ready, built):
     log.write_text("not a folder")
     receipt = ready.job(DAY_2, "check_bronze", receipts=built["keys"][:2], attempt=2)
     assert (receipt["status"], receipt["error"]) == ("FAILED", "SourceUnavailableError")
-    assert "quality/results: the results of check_bronze, attempt 2, could not be written" in receipt["cause"]
+    assert "quality/results: what earlier runs observed cannot be read" in receipt["cause"]
+    receipt = ready.job(DAY_2, "check_gold", receipts=built["keys"], attempt=2)  # which compares with nothing
+    assert (receipt["status"], receipt["error"]) == ("FAILED", "SourceUnavailableError")
+    assert "quality/results: the results of check_gold, attempt 2, could not be written" in receipt["cause"]
 
 
 def test_silver_and_gold_gates_close_on_what_the_contracts_refuse(published):

@@ -114,7 +114,7 @@ def lines(draw):
 
 
 @settings(
-    max_examples=8,
+    max_examples=3,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.generate],

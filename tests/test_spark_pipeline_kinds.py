@@ -10,6 +10,7 @@ from contracts import contract as contracts
 from contracts.contract import Expectation
 from contracts.errors import InvalidRequestError, UnsupportedKeywordError
 from spark_jobs.expectations import Batch, evaluate
+from spark_jobs.pipeline_kinds import PIPELINE_KINDS
 
 pytestmark = quiet
 
@@ -35,6 +36,14 @@ def result(spark, name, rows=ROWS, *, earlier=(), **kwargs):  # noqa: F811
     return only["observed"], only["success"], only["expected"]
 
 
+def test_one_run_beside_those_before(spark):  # noqa: F811
+    observed, passed, expected = result(spark, ROW_COUNT, earlier=(9, 8, 10), min_ratio=0.5, max_ratio=2)
+    assert (observed, passed) == (4, False)
+    assert expected == {"min_ratio": 0.5, "max_ratio": 2, "trailing_median": 9.0, "trailing_runs": 3}
+    assert result(spark, ROW_COUNT, rows=[], earlier=(4, 4, 4), min_ratio=0.5)[:2] == (0, False)
+    assert result(spark, NULL_SHARE, earlier=(0.2, 0.2, 0.3), column="v", max_increase=0.1)[:2] == (0.25, True)
+
+
 @pytest.mark.parametrize(
     ("earlier", "success", "median"),
     [
@@ -47,26 +56,23 @@ def result(spark, name, rows=ROWS, *, earlier=(), **kwargs):  # noqa: F811
         ((4, 4, None, 4), True, 4.0),  # a run that could not tell
     ],
 )
-def test_a_row_count_is_judged_by_the_median_of_the_runs_before(spark, earlier, success, median):  # noqa: F811
-    observed, passed, expected = result(spark, ROW_COUNT, earlier=earlier, min_ratio=0.5, max_ratio=2)
-    assert (observed, passed, expected["trailing_median"]) == (4, success, median)
+def test_a_row_count_is_judged_by_the_median_of_the_runs_before(earlier, success, median):
+    trended = PIPELINE_KINDS[ROW_COUNT].judge(4, earlier, {"min_ratio": 0.5, "max_ratio": 2})
+    assert (trended.observed, trended.success, trended.basis["trailing_median"]) == (4, success, median)
 
 
-def test_only_the_stated_number_of_runs_counts(spark):  # noqa: F811
-    _, passed, expected = result(spark, ROW_COUNT, earlier=(4, 4, 900, 900, 900), min_ratio=0.5, runs=2, min_runs=2)
-    assert passed
-    assert (expected["trailing_median"], expected["trailing_runs"]) == (4.0, 2)
-
-
-def test_no_rows_at_all_are_a_drift(spark):  # noqa: F811
-    assert result(spark, ROW_COUNT, rows=[], earlier=(4, 4, 4), min_ratio=0.5)[:2] == (0, False)
+def test_only_the_stated_number_of_runs_counts():
+    kwargs = {"min_ratio": 0.5, "runs": 2, "min_runs": 2}
+    trended = PIPELINE_KINDS[ROW_COUNT].judge(4, (4, 4, 900, 900, 900), kwargs)
+    assert trended.success
+    assert trended.basis == {"trailing_median": 4.0, "trailing_runs": 2}
 
 
 @pytest.mark.parametrize(
     ("earlier", "success"), [((), True), ((0.2, 0.2, 0.3), True), ((0.1, 0.1, 0.1), False), ((0.0, 0.15, 0.9), True)]
 )
-def test_a_share_of_nulls_may_grow_a_little(spark, earlier, success):  # noqa: F811
-    assert result(spark, NULL_SHARE, earlier=earlier, column="v", max_increase=0.1)[:2] == (0.25, success)
+def test_a_share_of_nulls_may_grow_a_little(earlier, success):
+    assert PIPELINE_KINDS[NULL_SHARE].judge(0.25, earlier, {"max_increase": 0.1}).success is success
 
 
 def test_a_share_of_nulls_of_some_rows(spark):  # noqa: F811
@@ -102,7 +108,7 @@ def test_a_run_without_rows_is_as_fresh_as_the_runs_before(spark, earlier, succe
 
 def test_freshness_is_of_days_and_moments_only(spark):  # noqa: F811
     with pytest.raises(
-        UnsupportedKeywordError, match="fx_rates_silver 1-0-0: expect_table_to_be_fresh: column c is a string"
+        UnsupportedKeywordError, match=r"fx_rates_silver 1-1-0: expect_table_to_be_fresh: column c is a string"
     ):
         result(spark, FRESH, column="c", max_age_hours=24, **AS_OF)
 

@@ -267,7 +267,7 @@ def typed_columns_are_judged_alike(spark, count):  # noqa: F811
 
 
 def test_typed_columns_are_judged_as_jsonschema_judges_them(spark):  # noqa: F811
-    typed_columns_are_judged_alike(spark, 100)
+    typed_columns_are_judged_alike(spark, 40)
 
 
 @pytest.mark.slow
@@ -287,7 +287,7 @@ def test_cells_of_text_are_judged_as_jsonschema_judges_them(spark):  # noqa: F81
         [(index, cell, None) for index, cell in enumerate(CELLS)], "index int, cell string, _layout string"
     ).coalesce(1)
     cases = []
-    for kind, nullable, drawn in collected(st.tuples(st.sampled_from(CELL_TYPES), st.booleans(), schemas()), 70):
+    for kind, nullable, drawn in collected(st.tuples(st.sampled_from(CELL_TYPES), st.booleans(), schemas()), 40):
         schema = {"type": [kind, "null"] if nullable else kind, "allOf": [drawn]}
         try:
             contract = contract_of({"cell": schema})
@@ -348,7 +348,7 @@ def test_rules_across_columns_are_judged_as_jsonschema_judges_them(spark):  # no
         [(index, *row) for index, row in enumerate(ORDER_ROWS)],
         "index int, currency string, rate double, rush boolean, shipped date",
     ).coalesce(1)
-    given_rules = [each for each in collected(rules_across(), 50) if each]
+    given_rules = [each for each in collected(rules_across(), 25) if each]
     hand_written = {
         "if": {"properties": {"currency": {"const": "EUR"}}, "required": ["currency"]},
         "then": {"properties": {"rate": {"const": 1}}},
