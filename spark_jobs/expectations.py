@@ -2,8 +2,8 @@
 
 All row-wise expectations and single values of a table go into one `agg`; what asks for repeats, or for another table,
 needs an exchange of its own, whose result joins the same row. So a whole check is one Spark job, however many tables
-and expectations it has; only where values repeat does a second one count the rows that share them. A bound may be
-`{"$run": "data_date"}`, a value of the run.
+and expectations it has; only where rows fail does a second one tell which rules they break and which values they
+share. A bound may be `{"$run": "data_date"}`, a value of the run.
 
 Source: spark_jobs/expectation_kinds.py and pipeline_kinds.py have the expectations themselves.
 """
@@ -93,9 +93,9 @@ def evaluate(
     around = _Around(run=run, history=history or {}, table=table)
     named = {str(index): batch for index, batch in enumerate(batches)}
     values = _collect(frame for name, batch in named.items() for frame in _measure(name, batch, around))
-    sharing = _collect(frame for name, batch in named.items() for frame in _sharing(name, batch, around, values[name]))
+    detail = _collect(frame for name, batch in named.items() for frame in _detail(name, batch, around, values[name]))
     return tuple(
-        result for name, batch in named.items() for result in _judge(batch, {**values[name], **sharing[name]}, around)
+        result for name, batch in named.items() for result in _judge(batch, {**values[name], **detail[name]}, around)
     )
 
 
@@ -130,12 +130,8 @@ def _measure(name: str, batch: Batch, around: _Around) -> list[DataFrame]:
     """The batch's values as (name, JSON) rows: one of plain aggregates, one of each repeat and reference."""
     aggregates: list[Column] = [sf.count("*").alias("rows")] if batch.may_be_empty else []
     frames: list[DataFrame] = []
-    rows = batch.rows
     if batch.rules is not None:
-        rows = rows.withColumn(_BROKEN_RULE, batch.rules.first_broken)
-        aggregates += [
-            _count(sf.col(_BROKEN_RULE) == index).alias(f"rule{index}") for index in range(len(batch.rules.rules))
-        ]
+        aggregates.append(sf.count(batch.rules.first_broken).alias("broken"))
     for index, expectation in enumerate(batch.contract.expectations):
         kind, kwargs = _kind(batch.contract, expectation), _resolve(expectation.kwargs, around.run)
         if isinstance(kind, RowWise):
@@ -149,19 +145,24 @@ def _measure(name: str, batch: Batch, around: _Around) -> list[DataFrame]:
         elif isinstance(kind, Reference):
             frames.append(_missing(batch, kwargs, around, index))
     if aggregates:
-        frames.insert(0, rows.agg(*aggregates))
+        frames.insert(0, batch.rows.agg(*aggregates))
     return [_as_json(name, frame) for frame in frames]
 
 
-def _sharing(name: str, batch: Batch, around: _Around, values: Values) -> list[DataFrame]:
-    """For each uniqueness that does not hold, how many rows share their values with another, as (name, JSON) rows."""
+def _detail(name: str, batch: Batch, around: _Around, values: Values) -> list[DataFrame]:
+    """What is asked only where rows fail: how many break each rule, and how many share a value that must be unique."""
     frames = []
+    if batch.rules is not None and values["broken"]:
+        broken = batch.rows.groupBy(batch.rules.first_broken.alias(_BROKEN_RULE)).count().where(f"{_BROKEN_RULE} >= 0")
+        by_rule = sf.create_map(sf.concat(sf.lit("rule"), sf.col(_BROKEN_RULE)), sf.col("count"))
+        frames.append(broken.select(sf.lit(name), sf.to_json(by_rule)))
     for index, expectation in enumerate(batch.contract.expectations):
         kind, kwargs = _kind(batch.contract, expectation), _resolve(expectation.kwargs, around.run)
         unique = isinstance(kind, Repeats) and values[f"distinct{index}"] == values[f"rows{index}"]
         if isinstance(kind, Repeats) and kind.measure is None and not unique:
-            frames.append(repeats.sharing(_repeating(batch, kind, kwargs), kind.columns(kwargs), index))
-    return [_as_json(name, frame) for frame in frames]
+            frame = repeats.sharing(_repeating(batch, kind, kwargs), kind.columns(kwargs), index)
+            frames.append(_as_json(name, frame))
+    return frames
 
 
 def _repeating(batch: Batch, kind: Repeats, kwargs: Kwargs) -> DataFrame:
@@ -191,7 +192,7 @@ def _judge(batch: Batch, values: Values, around: _Around) -> list[Result]:
     contract = batch.contract
     results = []
     for index, rule in enumerate(batch.rules.rules if batch.rules else ()):
-        broken = values[f"rule{index}"]
+        broken = values.get(f"rule{index}", 0)
         results.append(
             _result(contract, f"row_rule_{rule.rule}", rule.column, "error", broken, rule.expected, success=broken == 0)
         )
