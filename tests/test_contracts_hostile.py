@@ -90,21 +90,27 @@ def altered(path, value):
     return json.dumps(document).encode()
 
 
+PLACES = {
+    "table": (("x-assay", "table"), "bronze/{}"),
+    "source": (("x-assay", "source", "name"), "{}"),
+    "prefix": (("x-assay", "source", "prefix"), "landing/{}/"),
+    "dataset": (("$id",), "urn:assay:contract:{}:1-1-0"),
+}
+A_FOLDER = {"1fx", "_fx", "f" * 64}  # may be called so
+
+
 @pytest.mark.parametrize(
-    ("path", "around"),
+    ("path", "value"),
     [
-        pytest.param(("x-assay", "table"), "bronze/{}", id="table"),
-        pytest.param(("x-assay", "source", "name"), "{}", id="source"),
-        pytest.param(("x-assay", "source", "prefix"), "landing/{}/", id="prefix"),
-        pytest.param(("$id",), "urn:assay:contract:{}:1-1-0", id="dataset"),
+        pytest.param(path, around.format(name), id=f"{place}-{which}")
+        for place, (path, around) in PLACES.items()
+        for which, name in HOSTILE.items()
+        if not (place == "prefix" and name in A_FOLDER)
     ],
 )
-@each_name
-def test_a_contract_that_gives_such_a_name_is_refused(path, around, name):
-    if path[-1] == "prefix" and name in {"1fx", "_fx", "f" * 64}:
-        pytest.skip("a folder may be called so")
+def test_a_contract_that_gives_such_a_name_is_refused(path, value):
     with pytest.raises(ContractError) as caught:
-        contracts.check_document("x.json", altered(path, around.format(name)))
+        contracts.check_document("x.json", altered(path, value))
     assert str(caught.value).startswith("x.json: $")
     assert "does not match" in str(caught.value)
     assert str(caught.value).isprintable()
