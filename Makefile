@@ -54,7 +54,7 @@ lint: setup
 	@$(BIN)/assay contract check
 
 test: lint ## everything CI asks for
-	@$(BIN)/pytest -n 2 --dist loadgroup --durations 15 -m "not slow"
+	@$(BIN)/pytest -n 2 --dist loadfile --durations 15 -m "not slow"
 
 test-all: lint ## with the slow proofs
 	@$(BIN)/pytest
