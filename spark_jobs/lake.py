@@ -173,14 +173,7 @@ class Lake:
                 self.spark.conf.unset(name)
 
     def _note(self, note: Mapping[str, Any]) -> str:
-        request = self.request
-        heading = {
-            "run_id": request.run_id,
-            "step": request.step,
-            "subject": request.subject,
-            "attempt": request.attempt,
-        }
-        return json.dumps({**heading, **note})
+        return json.dumps({**self.request.heading(), **note})
 
     def _read_back(self, table: str) -> Commit:
         commit = self.committed(table)

@@ -85,7 +85,7 @@ def append(store: Store, request: Request, rows: Sequence[Mapping[str, Any]]) ->
                 _table(contract, rows),
                 mode="append",
                 commit_properties=CommitProperties(
-                    custom_metadata={"userMetadata": json.dumps(_note(request))},
+                    custom_metadata={"userMetadata": json.dumps(request.heading())},
                     app_transactions=[Transaction(app_id=transaction, version=1)],
                 ),
                 post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
@@ -153,10 +153,6 @@ def _attempt(request: Request) -> dict[str, Any]:
         "round": request.round,
         "attempt": request.attempt,
     }
-
-
-def _note(request: Request) -> dict[str, Any]:
-    return {"run_id": request.run_id, "step": request.step, "subject": request.subject, "attempt": request.attempt}
 
 
 def _json(value: Any) -> str:

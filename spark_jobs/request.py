@@ -69,6 +69,10 @@ class Request:
     fail_from: Mapping[str, int]
     waivers: tuple[Waiver, ...] = ()
 
+    def heading(self) -> dict[str, str | int]:
+        """Who writes a commit: what the note of each begins with."""
+        return {"run_id": self.run_id, "step": self.step, "subject": self.subject, "attempt": self.attempt}
+
     def transaction(self, table: str) -> str:
         """The Delta transaction of this step's commit to a table: the same for every attempt on the same input."""
         return f"{table}:{self.run_id}:{self.step}:{self.subject}:{self.input_digest}"
