@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -98,16 +99,29 @@ class Execution:
         return [event["type"] for event in self.events]
 
     def wait_for(self, event_type: str, count: int = 1) -> None:
-        pause = threading.Event()
-        for _ in range(1000):
-            if self.types().count(event_type) >= count:
-                return
-            pause.wait(0.01)
-        raise AssertionError(f"no {event_type}: {self.types()}")
+        assert _comes(lambda: self.types().count(event_type) >= count), f"no {event_type}: {self.types()}"
+
+    def wait_for_branch(self, number: int) -> None:
+        """Wait until a branch of the state under way has ended, so that no redrive runs it again."""
+
+        def has_ended() -> bool:
+            branches = self.trail.get("branches") or []
+            return len(branches) > number and bool(branches[number].get("has_ended"))
+
+        assert _comes(has_ended), f"branch {number} has not ended: {self.types()}"
 
     def _end(self, outcome: moto_asl.Outcome) -> None:
         self.outcome = outcome
         self._ended.set()
+
+
+def _comes(condition: Callable[[], Any], seconds: float = 20) -> bool:
+    pause, end = threading.Event(), time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        pause.wait(0.01)
+    return True
 
 
 class Machines:

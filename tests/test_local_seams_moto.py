@@ -6,6 +6,7 @@ import inspect
 import json
 import threading
 import time
+from functools import partial
 from typing import Any
 
 import ministack.services.stepfunctions
@@ -240,11 +241,11 @@ def test_a_missed_heartbeat_answers_to_both_names(machines: Machines, error: str
 
 def test_heartbeats_keep_a_task_alive(machines: Machines) -> None:
     tokens = keep_token(machines)
-    state = task("launch", waits=True, TimeoutSeconds=20, HeartbeatSeconds=2)
+    state = task("launch", waits=True, TimeoutSeconds=60, HeartbeatSeconds=4)
     execution = machines.start(machine("T", T=state))
     execution.wait_for("TaskSubmitted")
     for _ in range(3):
-        time.sleep(0.9)
+        time.sleep(1.5)
         moto_asl.beat(tokens[0])
     moto_asl.succeed(tokens[0], '{"rows": 1}')
     assert execution.output() == {"rows": 1}
@@ -279,8 +280,9 @@ def test_a_late_callback_finds_its_task_closed(machines: Machines) -> None:
     tokens = keep_token(machines)
     execution = machines.start(machine("T", T=task("launch", waits=True, TimeoutSeconds=1)))
     assert execution.wait().error == "States.Timeout"
-    with pytest.raises(moto_asl.TaskTimedOut):
-        moto_asl.succeed(tokens[0], "{}")
+    for answer in (moto_asl.beat, partial(moto_asl.succeed, output="{}")):
+        with pytest.raises(moto_asl.TaskTimedOut):
+            answer(tokens[0])
     assert moto_asl.state_machine_of(tokens[0]) == "arn:aws:states:eu-west-1:000000000000:stateMachine:m"
 
 
@@ -305,18 +307,21 @@ def test_the_cause_of_a_failed_callback_arrives(machines: Machines, error: str |
 
 def test_siblings_of_a_failed_iteration_stop(machines: Machines) -> None:
     keep_token(machines, "wait")
-    machines.function("boom", lambda _: 1 / 0)
+
+    def boom(_: Any) -> None:
+        execution.wait_for("TaskSubmitted", 2)
+        raise ZeroDivisionError
+
+    machines.function("boom", boom)
     by_item = {
         "Type": "Choice",
         "Choices": [{"Condition": "{% $states.input = 'bad' %}", "Next": "Boom"}],
         "Default": "Wait",
     }
-    pause = {"Type": "Wait", "Seconds": 1, "Next": "Fail"}
     processor = sequence(
         "By",
         By=by_item,
-        Boom=pause,
-        Fail=task("boom"),
+        Boom=task("boom"),
         Wait=task("wait", waits=True, TimeoutSeconds=60, Next="After"),
         After=task("after"),
     )

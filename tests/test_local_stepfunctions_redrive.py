@@ -107,7 +107,7 @@ def test_parallel_runs_only_the_failed_branch_from_its_failed_state(machines: Ma
     fail_once = failing(1)
 
     def fail_after_the_first(event: Any) -> Any:
-        assert first_is_done.wait(10)
+        assert first_is_done.wait(20)
         return fail_once(event)
 
     for name in ("a", "b1"):
@@ -116,6 +116,7 @@ def test_parallel_runs_only_the_failed_branch_from_its_failed_state(machines: Ma
     branches = [sequence("A", A=task("a")), sequence("B1", B1=task("b1", Next="B2"), B2=task("b2"))]
     execution = machines.start(machine("P", P={"Type": "Parallel", "Branches": branches, "End": True}), 1)
     execution.wait_for("TaskStateExited", 2)
+    execution.wait_for_branch(0)
     first_is_done.set()
     assert execution.wait().error == "Boom"
     machines.calls.clear()
@@ -126,19 +127,19 @@ def test_parallel_runs_only_the_failed_branch_from_its_failed_state(machines: Ma
 def test_parallel_resumes_an_aborted_branch_where_it_was(machines: Machines) -> None:
     machines.function("a1", echo)
     machines.function("a2", echo)
-    a_waits, has_failed = threading.Event(), threading.Event()
+    a_waits, has_failed, is_over = threading.Event(), threading.Event(), threading.Event()
 
     def fail_once(event: Any) -> Any:
         if not has_failed.is_set():
             has_failed.set()
-            assert a_waits.wait(5)
+            assert a_waits.wait(20)
             raise Boom
         return event
 
     def wait_once(event: Any) -> Any:
         if not a_waits.is_set():
             a_waits.set()
-            threading.Event().wait(0.3)  # still at work when its sibling fails
+            assert is_over.wait(20)  # still at work when its sibling fails
         return event
 
     machines.function("slow", wait_once)
@@ -147,7 +148,8 @@ def test_parallel_resumes_an_aborted_branch_where_it_was(machines: Machines) -> 
     branches = [first, sequence("B", B=task("b"))]
     execution = machines.start(machine("P", P={"Type": "Parallel", "Branches": branches, "End": True}), 1)
     execution.wait()
-    threading.Event().wait(0.4)
+    is_over.set()
+    threading.Event().wait(0.2)
     assert Counter(machines.calls) == {"a1:1": 1, "slow:1": 1, "b:1": 1}  # a2 was not run on after the failure
     machines.calls.clear()
     assert execution.redrive().output() == [1, 1]
@@ -166,14 +168,22 @@ def test_map_runs_failed_and_not_started_iterations(machines: Machines) -> None:
 
 
 def test_map_inside_parallel(machines: Machines) -> None:
+    a_is_done = threading.Event()
+    fail_once = failing(1, only=2)
+
+    def fail_after_the_other_branch(event: Any) -> Any:
+        assert a_is_done.wait(20)
+        return fail_once(event)
+
     for name in ("a", "i"):
         machines.function(name, echo)
-    machines.function("j", failing(1, only=2))
+    machines.function("j", fail_after_the_other_branch)
     inner = items(sequence("I", I=task("i", Next="J"), J=task("j")), MaxConcurrency=1)
     branches = [sequence("M", M=inner), sequence("A", A=task("a"))]
     execution = machines.start(machine("P", P={"Type": "Parallel", "Branches": branches, "End": True}), [1, 2, 3])
-    execution.wait()
-    execution.wait_for("TaskStateExited", 4)  # i:1 j:1 i:2 and a
+    execution.wait_for_branch(1)
+    a_is_done.set()
+    assert execution.wait().error == "Boom"
     machines.calls.clear()
     assert execution.redrive().output() == [[1, 2, 3], [1, 2, 3]]
     assert machines.calls == ["j:2", "i:3", "j:3"]

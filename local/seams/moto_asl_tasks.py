@@ -49,7 +49,7 @@ from moto.stepfunctions.parser.asl.eval.states import ContextObject
 from moto.stepfunctions.parser.asl.utils import boto_client
 
 from local.seams.moto_asl_repair import repair, replace_everywhere
-from local.seams.moto_asl_stops import wait
+from local.seams.moto_asl_stops import is_stopped, wait
 
 _SYNC_POLL_SECONDS = 0.5
 _UNDECLARED_ERROR = "Lambda.AWSLambdaException"
@@ -84,6 +84,7 @@ class _Task(CallbackEndpoint):
         super().__init__(callback_id=callback_id)
         self.bell = threading.Event()
         self.last_heartbeat = time.monotonic()
+        self.frame: Any = None
 
     def notify(self, outcome: CallbackOutcome) -> None:
         super().notify(outcome)
@@ -121,9 +122,7 @@ def beat(token: str) -> None:
     """Start the heartbeat's time of the task of `token` again; raises as `succeed`."""
     with _lock:
         task = _open_tasks.get(token)
-    if task is None:
-        raise _refusal(token)
-    task.notify_heartbeat()
+    _require_open(task, token).notify_heartbeat()
 
 
 def state_machine_of(token: str) -> str | None:
@@ -141,15 +140,16 @@ def state_machine_of(token: str) -> str | None:
 def _take(token: str) -> _Task:
     with _lock:
         task = _open_tasks.pop(token, None)
-    if task is None:
-        raise _refusal(token)
-    return task
+    return _require_open(task, token)
 
 
-def _refusal(token: str) -> TaskTokenError:
+def _require_open(task: _Task | None, token: str) -> _Task:
+    # A stopped task is over from that moment on, also while its thread has yet to unwind.
+    if task is not None and not is_stopped(task.frame):
+        return task
     if state_machine_of(token) is None:
-        return InvalidToken("Invalid Token: 'Invalid token'")
-    return TaskTimedOut("Task Timed Out: 'Provided task does not exist anymore'")
+        raise InvalidToken("Invalid Token: 'Invalid token'")
+    raise TaskTimedOut("Task Timed Out: 'Provided task does not exist anymore'")
 
 
 @repair(ContextObject, "update_task_token")
@@ -197,7 +197,7 @@ def _attempt(moto_attempt: Any, self: Any, env: Any) -> None:
         return
     self._assert_integration_pattern_is_supported()
     token = env.states.context_object.update_task_token()
-    env.callback_pool_manager.add(token)
+    env.callback_pool_manager.add(token).frame = env
     try:
         moto_attempt(self, env)
     finally:
