@@ -43,7 +43,7 @@ def daily_batch(around: Surroundings) -> list[FunctionSpec]:
             module="open_run",
             timeout_seconds=50,
             environment={**ledger, **code_digest, **sources},
-            statements=[keep_ledger],
+            statements=[keep_ledger, describe_execution],
         ),
         FunctionSpec(
             module="validate_contracts",

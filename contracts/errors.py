@@ -15,6 +15,7 @@ AssayError
     ReceiptMissingError           a step's receipt, or a table it names, is not there
     SparkJobFailedError           a job run ended without saying why
     SourceUnavailableError        a source did not answer, or changed while it was read
+    RunSupersededError            another run has taken this one's place
     InvalidRequestError           the request names something that does not exist or is not allowed
 """
 
@@ -86,6 +87,10 @@ class SparkJobFailedError(AssayError):
 
 class SourceUnavailableError(AssayError):
     """A source did not answer, or changed while it was read."""
+
+
+class RunSupersededError(AssayError):
+    """Another run has taken the place of this one, which may write nothing more."""
 
 
 class InvalidRequestError(AssayError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from contracts.contract import Contract
 from contracts.errors import SourceUnavailableError
 from contracts.landing import takes
-from lambdas.ledger import SUCCEEDED, Arrival, Ledger
+from lambdas.ledger import SUCCEEDED, Arrival, Ledger, Run
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -37,7 +37,13 @@ class Claim(Enum):
     LEAVE = auto()
 
 
-def decide_claim(landed: Landed, arrival: Arrival | None, run_id: str, holder_status: Callable[[str], str]) -> Claim:
+def decide_claim(
+    landed: Landed,
+    arrival: Arrival | None,
+    run_id: str,
+    superseded: Collection[str],
+    holder_status: Callable[[str], str],
+) -> Claim:
     """Whether a run takes a landed object.
 
     An object that another run claimed stays that run's, also when it is put right under the same key while that run
@@ -47,9 +53,10 @@ def decide_claim(landed: Landed, arrival: Arrival | None, run_id: str, holder_st
         landed: the object.
         arrival: the claim on its key.
         run_id: the run that asks.
+        superseded: the runs whose place it took, and with it their claims.
         holder_status: the ledger's status of the run that holds the claim, looked up only when it matters.
     """
-    if arrival is None:
+    if arrival is None or arrival.run_id in superseded:
         return Claim.TAKE
     if arrival.run_id == run_id:
         return Claim.KEEP if arrival.etag == landed.etag else Claim.TAKE
@@ -74,7 +81,7 @@ def list_landed(s3: S3Client, bucket: str, contract: Contract) -> list[Landed]:
     ]
 
 
-def claim(ledger: Ledger, contract: Contract, landed: list[Landed], run_id: str) -> list[Landed]:
+def claim(ledger: Ledger, contract: Contract, landed: list[Landed], run: Run) -> list[Landed]:
     """Claim for a run what no other run has; claims stand before any file is read.
 
     Returns:
@@ -82,24 +89,27 @@ def claim(ledger: Ledger, contract: Contract, landed: list[Landed], run_id: str)
     Raises:
         SourceUnavailableError: other runs kept changing a claim.
     """
-    source = contract.source_name
+    source, superseded = contract.source_name, ledger.superseded_by(run)
     known = ledger.arrivals(source)
-    return [each for each in landed if _claimed(ledger, source, each, known.get(each.key), run_id)]
+    return [each for each in landed if _claimed(ledger, source, each, known.get(each.key), run.run_id, superseded)]
 
 
-def held_by_others(ledger: Ledger, contract: Contract, run_id: str) -> list[str]:
-    """Keys of the source's files that other runs took."""
+def held_by_others(ledger: Ledger, contract: Contract, run: Run) -> list[str]:
+    """Keys of the source's files that other runs took; those of the runs whose place this one took are its own."""
+    own = {run.run_id, *ledger.superseded_by(run)}
     known = ledger.arrivals(contract.source_name)
-    return [key for key, arrival in known.items() if arrival.run_id != run_id]
+    return [key for key, arrival in known.items() if arrival.run_id not in own]
 
 
-def _claimed(ledger: Ledger, source: str, landed: Landed, arrival: Arrival | None, run_id: str) -> bool:
+def _claimed(
+    ledger: Ledger, source: str, landed: Landed, arrival: Arrival | None, run_id: str, superseded: Collection[str]
+) -> bool:
     def holder_status(holder: str) -> str:
         run = ledger.run(holder)
         return run.status if run else SUCCEEDED
 
     for _ in range(TRIES):
-        decision = decide_claim(landed, arrival, run_id, holder_status)
+        decision = decide_claim(landed, arrival, run_id, superseded, holder_status)
         if decision is not Claim.TAKE:
             return decision is Claim.KEEP
         if arrival is None:

@@ -87,6 +87,17 @@ def error_code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
+def is_running(states: SFNClient, execution_arn: str) -> bool:
+    """Whether an execution runs or is about to; one that Step Functions no longer knows does not."""
+    try:
+        status = states.describe_execution(executionArn=execution_arn)["status"]
+    except ClientError as error:
+        if error_code(error) == "ExecutionDoesNotExist":
+            return False
+        raise
+    return status in {"RUNNING", "PENDING_REDRIVE"}
+
+
 def is_transient(error: Exception) -> bool:
     """Whether the same call may succeed later without anybody changing anything."""
     if isinstance(error, ClientError):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from contracts.errors import InvalidRequestError, SourceUnavailableError
+from contracts.errors import SourceUnavailableError
 from lambdas import aws, runtime
 from lambdas.ledger import OPEN, SUCCEEDED
 from lambdas.payloads import Json, text_of, texts_of
@@ -23,9 +23,7 @@ def lambda_handler(event: Mapping[str, Any]) -> Json:
         event: run_id, receipts of the last round.
     """
     settings, ledger, keys = runtime.settings(LakeSettings), runtime.ledger(), texts_of(event, "receipts")
-    run = ledger.run(text_of(event, "run_id"))
-    if run is None:
-        raise InvalidRequestError(f"run {event['run_id']} is not in the ledger; start an execution, which opens one")
+    run = ledger.live_run(text_of(event, "run_id"))
     lake, key = Lake(aws.s3(), settings.lake_bucket), f"runs/{run.run_id}/run.json"
     summary = lake.create(key, summarise(run, keys, lake.receipts(keys), datetime.now(UTC)))
     if run.status == OPEN and not ledger.change(run, status=SUCCEEDED, closed_at=summary["closed_at"]):

@@ -8,7 +8,6 @@ from typing import Any
 
 from aws_lambda_powertools import single_metric
 
-from contracts.errors import InvalidRequestError
 from lambdas import aws, runtime
 from lambdas.intervals import from_iso
 from lambdas.lineage import Places, events, ndjson
@@ -26,9 +25,7 @@ def lambda_handler(event: Mapping[str, Any]) -> Json:
         event: run_id, receipts.
     """
     settings, keys = runtime.settings(LineageSettings), texts_of(event, "receipts")
-    run = runtime.ledger().run(text_of(event, "run_id"))
-    if run is None:
-        raise InvalidRequestError(f"run {event['run_id']} is not in the ledger; start an execution, which opens one")
+    run = runtime.ledger().live_run(text_of(event, "run_id"))
     receipts = Lake(aws.s3(), settings.lake_bucket).receipts(keys)
     found = events(run, receipts, Places(stage=settings.stage, bucket=settings.lake_bucket))
     text, left_out = ndjson(found)

@@ -28,9 +28,9 @@ def lambda_handler(event: Mapping[str, Any]) -> Json:
         QualityGateClosedError: until then.
     """
     settings, ledger = runtime.settings(HoldSettings), runtime.ledger()
-    run = ledger.run(text_of(event, "run_id"))
-    if run is None or event.get("layer") not in LAYERS:
-        raise InvalidRequestError("event: run_id and layer must name a run of the ledger and a layer")
+    run = ledger.live_run(text_of(event, "run_id"))
+    if event.get("layer") not in LAYERS:
+        raise InvalidRequestError(f"event: layer must be one of {', '.join(LAYERS)}")
     gate = f"{str(event['layer']).capitalize()}Gate"
     round_, redrive_count = count_of(event, "round"), count_of(event, "redrive_count")
     verdict = Verdict.read(event.get("check"))

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from contracts import contract as contracts
-from contracts.errors import InvalidRequestError, LeaseHeldError, ReceiptMissingError, SourceUnavailableError
+from contracts.errors import LeaseHeldError, ReceiptMissingError, SourceUnavailableError
 from lambdas import requests
 from lambdas.arrivals import claim, list_landed, matching
 from lambdas.digests import check_compatible, released
@@ -53,12 +53,11 @@ class Launcher(Settler):
             What was done last, for the log.
         Raises:
             LeaseHeldError: a live job run is in the way; the state waits and asks again.
+            InvalidRequestError, RunSupersededError: the run is not one that may write.
             BreakingContractChangeError: a new job run would judge the run's data by other rows.
             SourceUnavailableError: others kept changing the same records.
         """
-        run = self.ledger.run(ask.run_id)
-        if run is None:
-            raise InvalidRequestError(f"run {ask.run_id} is not in the ledger; start an execution, which opens one")
+        run = self.ledger.live_run(ask.run_id)
         today = self._today()
         intended = False
         for _ in range(TRIES):
@@ -243,4 +242,4 @@ class Launcher(Settler):
         if (contract.source or {})["kind"] != "files":
             return requests.database_inputs(contract, run, ask.round)
         landed = matching(contract, list_landed(self.s3, self.lake.bucket, contract))
-        return requests.file_inputs(contract, claim(self.ledger, contract, landed, run.run_id))
+        return requests.file_inputs(contract, claim(self.ledger, contract, landed, run))

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
 from contracts import contract as contracts
 from contracts.errors import LeaseHeldError
-from lambdas.aws import error_code
+from lambdas.aws import is_running
 from lambdas.emr import JobRuns
 from lambdas.ledger import FAILED, RUNNING, STARTING, Lease, Ledger, Step
 from lambdas.outcomes import name_of
@@ -102,16 +100,7 @@ class Leases:
         still start one, its record fails on the mark, and it cancels what it started.
         """
         run = self.ledger.run(holder.run_id)
-        if run is None or self._is_running(run.execution_arn) or self.jobs.find(str(name_of(holder))):
+        if run is None or is_running(self.sfn, run.execution_arn) or self.jobs.find(str(name_of(holder))):
             return False
         cause = f"the execution ended before the job run of attempt {holder.attempt} was started; redrive it"
         return self.ledger.change(holder, status=FAILED, error="SparkJobFailedError", cause=cause) is not None
-
-    def _is_running(self, execution_arn: str) -> bool:
-        try:
-            status = self.sfn.describe_execution(executionArn=execution_arn)["status"]
-        except ClientError as error:
-            if error_code(error) == "ExecutionDoesNotExist":
-                return False
-            raise
-        return status in {"RUNNING", "PENDING_REDRIVE"}

@@ -23,10 +23,11 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Self, TypeVar
 
+from contracts.errors import InvalidRequestError, RunSupersededError
 from lambdas.names import PIPELINE
 from lambdas.store import Create, Item, Replace, Store
 
-OPEN, SUCCEEDED, FAILED = "OPEN", "SUCCEEDED", "FAILED"
+OPEN, SUCCEEDED, FAILED, SUPERSEDED = "OPEN", "SUCCEEDED", "FAILED", "SUPERSEDED"
 STARTING, RUNNING = "STARTING", "RUNNING"
 
 
@@ -98,7 +99,9 @@ class Run(Record):
     """One run of the pipeline.
 
     Attributes:
-        status: OPEN until CloseRun makes it SUCCEEDED; a failed execution leaves it OPEN, as a redrive may finish it.
+        status: OPEN until CloseRun makes it SUCCEEDED, or the run that takes its place makes it SUPERSEDED; a failed
+            execution leaves it OPEN, as a redrive may finish it.
+        supersedes, superseded_by: the run whose place it took, and the one that took its place.
         code_digest, contracts_digest: as pinned by OpenRun.
         schemas: dataset to [version, digest of its row schema], as pinned by OpenRun.
     """
@@ -115,6 +118,8 @@ class Run(Record):
     code_digest: str
     contracts_digest: str
     schemas: dict[str, list[str]]
+    supersedes: str | None = None
+    superseded_by: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,6 +282,32 @@ class Ledger:
     def run(self, run_id: str) -> Run | None:
         """A run."""
         return Run.read(self._store.get(f"run#{run_id}", "run"))
+
+    def live_run(self, run_id: str) -> Run:
+        """A run that may write.
+
+        Raises:
+            InvalidRequestError: there is none such.
+            RunSupersededError: another run has taken its place.
+        """
+        run = self.run(run_id)
+        if run is None:
+            raise InvalidRequestError(f"run {run_id} is not in the ledger; start an execution, which opens one")
+        if run.status == SUPERSEDED:
+            raise RunSupersededError(
+                f"run {run_id} was superseded by run {run.superseded_by}, which has its data date and its files; "
+                "look at that one (`assay explain`), and leave this one as it is"
+            )
+        return run
+
+    def superseded_by(self, run: Run) -> list[str]:
+        """The runs whose place a run took, the latest first."""
+        found: list[str] = []
+        before: Run | None = run
+        while before is not None and before.supersedes is not None:
+            found.append(before.supersedes)
+            before = self.run(before.supersedes)
+        return found
 
     def step(self, run_id: str, step: str, subject: str) -> Step | None:
         """The latest attempt at a step."""

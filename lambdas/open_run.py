@@ -1,4 +1,4 @@
-"""OpenRun: make the run_id, claim the data date, pin the digests."""
+"""OpenRun: make the run_id, claim the data date or take it over from a dead run, pin the digests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from lambdas import runtime
+from lambdas import aws, runtime
 from lambdas.digests import released
 from lambdas.opening import Opening, open_run
 from lambdas.payloads import Json, text_of
@@ -30,6 +30,7 @@ def lambda_handler(event: Mapping[str, Any]) -> Json:
         code_digest=settings.code_digest,
         released=released(),
         sources=settings.sources,
+        can_still_run=lambda execution_arn: aws.is_running(aws.stepfunctions(), execution_arn),
     )
     answer = open_run(runtime.ledger(), opening)
     runtime.identify(answer["run_id"])

@@ -1,16 +1,16 @@
-"""Open the run of an execution: one run a data date, one data date a run."""
+"""Open the run of an execution: one run a data date, one data date a run; a run may take the place of a dead one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from contracts.errors import SourceUnavailableError
+from contracts.errors import InvalidRequestError, SourceUnavailableError
 from lambdas.digests import Released
 from lambdas.intervals import from_iso, interval_for, iso, requested_date
-from lambdas.ledger import OPEN, IntervalClaim, Ledger, Run, RunPointer, Watermark
+from lambdas.ledger import OPEN, SUPERSEDED, IntervalClaim, Ledger, Run, RunPointer, Watermark
 from lambdas.names import new_run_id
 from lambdas.payloads import Json
 from lambdas.store import Create, Replace
@@ -26,6 +26,7 @@ class Opening:
         now: UTC; it names the run and decides nothing.
         unique: 32 hex digits of a random UUID.
         sources: the sources that the stage runs.
+        can_still_run: whether an execution, by ARN, runs or is about to; asked only where a run is to be superseded.
     """
 
     execution_arn: str
@@ -35,6 +36,7 @@ class Opening:
     code_digest: str
     released: Released
     sources: tuple[str, ...]
+    can_still_run: Callable[[str], bool]
 
 
 def open_run(ledger: Ledger, opening: Opening) -> Json:
@@ -44,31 +46,28 @@ def open_run(ledger: Ledger, opening: Opening) -> Json:
         disposition OPENED with the run of this execution, the same one when asked again; or ALREADY_DONE with the run
         of the execution that claimed the date first.
     Raises:
-        InvalidRequestError: the input names no date.
+        InvalidRequestError: the input names no date, or a run that cannot be superseded.
+        RunSupersededError: the run of this execution was superseded.
         SourceUnavailableError: other runs kept opening at the same moment.
     """
+    if "supersedes" in opening.request:
+        return _supersede(ledger, opening)
     data_date = requested_date(opening.request)
     for _ in range(TRIES):
         mine = ledger.run_of(opening.execution_arn)
         if mine:
-            return _answer("OPENED", mine, opening.sources)
+            return _answer("OPENED", ledger.live_run(mine.run_id), opening.sources)
         claim = ledger.interval_claim(data_date.isoformat())
         owner = ledger.run(claim.run_id) if claim else None
         if owner:
             return _answer("ALREADY_DONE", owner, opening.sources)
         watermark = ledger.watermark()
         interval = interval_for(data_date, from_iso(watermark.opened_to) if watermark else None)
-        run = Run(
-            run_id=new_run_id(opening.now, opening.unique),
-            status=OPEN,
-            execution_arn=opening.execution_arn,
+        run = _new_run(
+            opening,
             data_date=data_date.isoformat(),
             interval_start=iso(interval.start) if interval.start else None,
             interval_end=iso(interval.end),
-            opened_at=iso(opening.now),
-            code_digest=opening.code_digest,
-            contracts_digest=opening.released.digest,
-            schemas=opening.released.latest(),
         )
         writes: list[Create | Replace] = [
             run.create(),
@@ -82,6 +81,60 @@ def open_run(ledger: Ledger, opening: Opening) -> Json:
         if ledger.write(*writes):
             return _answer("OPENED", run, opening.sources)
     raise SourceUnavailableError(f"{data_date}: other runs kept opening at the same moment; ask again")
+
+
+def _supersede(ledger: Ledger, opening: Opening) -> Json:
+    """Take the place of a run whose execution is dead, its data date and interval with it, in one write."""
+    if set(opening.request) != {"supersedes"}:
+        raise InvalidRequestError("an input with supersedes names a run and nothing else: the run's date is taken over")
+    old_id = str(opening.request["supersedes"])
+    for _ in range(TRIES):
+        mine = ledger.run_of(opening.execution_arn)
+        if mine:
+            return _answer("OPENED", ledger.live_run(mine.run_id), opening.sources)
+        old = ledger.run(old_id)
+        if old is None:
+            raise InvalidRequestError(f"run {old_id!r} is not in the ledger; `assay explain` names an execution's run")
+        successor = ledger.run(old.superseded_by) if old.superseded_by else None
+        if successor:
+            return _answer("ALREADY_DONE", successor, opening.sources)
+        claim = ledger.interval_claim(old.data_date)
+        if old.status != OPEN or claim is None or claim.run_id != old_id:
+            raise InvalidRequestError(
+                f"run {old_id} is {old.status} and cannot be superseded: only a run that has not succeeded can"
+            )
+        if opening.can_still_run(old.execution_arn):
+            raise InvalidRequestError(
+                f"run {old_id} cannot be superseded while its execution runs: stop {old.execution_arn} first, or wait"
+            )
+        run = _new_run(
+            opening,
+            data_date=old.data_date,
+            interval_start=old.interval_start,
+            interval_end=old.interval_end,
+            supersedes=old_id,
+        )
+        if ledger.write(
+            run.create(),
+            RunPointer(execution_arn=run.execution_arn, run_id=run.run_id).create(),
+            claim.change(run_id=run.run_id),
+            old.change(status=SUPERSEDED, superseded_by=run.run_id),
+        ):
+            return _answer("OPENED", run, opening.sources)
+    raise SourceUnavailableError(f"run {old_id} kept changing while its place was to be taken; ask again")
+
+
+def _new_run(opening: Opening, **about: Any) -> Run:
+    return Run(
+        run_id=new_run_id(opening.now, opening.unique),
+        status=OPEN,
+        execution_arn=opening.execution_arn,
+        opened_at=iso(opening.now),
+        code_digest=opening.code_digest,
+        contracts_digest=opening.released.digest,
+        schemas=opening.released.latest(),
+        **about,
+    )
 
 
 def _answer(disposition: str, run: Run, sources: Sequence[str]) -> Json:

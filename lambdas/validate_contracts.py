@@ -8,7 +8,7 @@ from typing import Any
 
 from contracts import contract as contracts
 from contracts import releases
-from contracts.errors import ContractError, InvalidRequestError
+from contracts.errors import ContractError
 from contracts.landing import check_arrived
 from lambdas import aws, runtime
 from lambdas.arrivals import claim, held_by_others, list_landed, matching
@@ -31,9 +31,7 @@ def lambda_handler(event: Mapping[str, Any]) -> Json:
         ContractError: a contract in this code is broken, or was altered after its release.
     """
     settings, ledger = runtime.settings(ValidateSettings), runtime.ledger()
-    run = ledger.run(text_of(event, "run_id"))
-    if run is None:
-        raise InvalidRequestError(f"run {event['run_id']} is not in the ledger; start an execution, which opens one")
+    run = ledger.live_run(text_of(event, "run_id"))
     if problems := releases.problems_as_released():
         raise ContractError(f"{problems[0]} (`assay contract check` names all {len(problems)})")
     check_compatible(run.schemas, released())
@@ -44,7 +42,7 @@ def lambda_handler(event: Mapping[str, Any]) -> Json:
             continue
         landed = list_landed(aws.s3(), settings.lake_bucket, contract)
         wanted = matching(contract, landed)
-        files = claim(ledger, contract, wanted, run.run_id)
+        files = claim(ledger, contract, wanted, run)
         runtime.count("FilesRefused", len(landed) - len(wanted))
         rows = sum(judge(aws.s3(), settings.lake_bucket, contract, each, data_date) for each in files)
         check_arrived(
@@ -52,7 +50,7 @@ def lambda_handler(event: Mapping[str, Any]) -> Json:
             first=date.fromisoformat(run.interval_start[:10]) if run.interval_start else data_date,
             data_date=data_date,
             own=[each.key for each in files],
-            others=held_by_others(ledger, contract, run.run_id),
+            others=held_by_others(ledger, contract, run),
         )
         answer["sources"][contract.source_name] = {"files": len(files), "rows_judged": rows}
         runtime.log("landed files judged", source=contract.source_name, files=len(files), rows=rows)

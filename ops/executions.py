@@ -23,11 +23,17 @@ _EXPECTATION = re.compile(r"\b[a-z][a-z0-9_]*:expect_[a-z_]+(?::[A-Za-z0-9_,]+)?
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One visit of a state; `ended` is None while it runs and where it failed."""
+    """One visit of a state; `ended` is None while it runs and where it failed; `subject` is an iteration's source."""
 
     name: str
     started: datetime.datetime
     ended: datetime.datetime | None
+    subject: str | None = None
+
+    @property
+    def title(self) -> str:
+        """Its name, and its source if it has one."""
+        return f"{self.name} ({self.subject})" if self.subject else self.name
 
     @property
     def seconds(self) -> float | None:
@@ -55,7 +61,12 @@ def steps(events: Sequence[Event]) -> list[Step]:
             if entered is not None:
                 ended[entered["id"]] = event["timestamp"]
     return [
-        Step(name=event["stateEnteredEventDetails"]["name"], started=event["timestamp"], ended=ended.get(event["id"]))
+        Step(
+            name=event["stateEnteredEventDetails"]["name"],
+            started=event["timestamp"],
+            ended=ended.get(event["id"]),
+            subject=_find(json.loads(event["stateEnteredEventDetails"].get("input") or "null"), "source", deep=False),
+        )
         for event in events
         if event["type"].endswith("StateEntered")
     ]
@@ -84,10 +95,12 @@ def run_id(events: Sequence[Event]) -> str | None:
     return None
 
 
-def _find(value: Any, key: str) -> str | None:
+def _find(value: Any, key: str, *, deep: bool = True) -> str | None:
     if isinstance(value, Mapping):
         if isinstance(value.get(key), str):
             return str(value[key])
+        if not deep:
+            return None
         return next((hit for item in value.values() if (hit := _find(item, key))), None)
     return None
 
@@ -133,7 +146,55 @@ def closed_by(failure: Failure | None) -> list[str]:
     return list(dict.fromkeys(_EXPECTATION.findall(failure.cause)))
 
 
-def redrive_plan(events: Sequence[Event]) -> list[str]:
-    """The states that a redrive runs again first: those that were entered and did not end, innermost last."""
-    open_steps = [step.name for step in steps(events) if step.ended is None]
-    return list(dict.fromkeys(open_steps))
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a redrive does: states that run again first, those that follow, and those whose work is kept."""
+
+    again: tuple[str, ...]
+    then: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+def redrive_plan(events: Sequence[Event], definition: Mapping[str, Any]) -> Plan:
+    """What a redrive of an execution that did not succeed would do.
+
+    Tasks that failed or were aborted run again, in Map and Parallel only those of the branches that did not end; a gate
+    that held sends the day on to the next round, which begins at the state it names.
+
+    Args:
+        events: its history.
+        definition: its states, as it was started with; they are kept through redrives.
+    Source: https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
+    """
+    states = definition["States"]
+    map_of = {
+        inner: name for name, state in states.items() for inner in state.get("ItemProcessor", {}).get("States", {})
+    }
+    last = {step.title: step for step in steps(events)}
+    again = [step for step in last.values() if step.ended is None]
+    branches = [step.title for step in again if step.name in map_of]
+    top = [step.name for step in again if step.name not in map_of]
+    then = _path(states, top[-1]) if top else []
+    kept = [
+        step.title
+        for step in last.values()
+        if step.ended is not None
+        and map_of.get(step.name, step.name) not in then
+        and states.get(step.name, {}).get("Type") not in ("Choice", "Map")
+    ]
+    return Plan(again=tuple(branches or top), then=tuple(then), kept=tuple(kept))
+
+
+def _path(states: Mapping[str, Any], start: str) -> list[str]:
+    """The states after `start`, by each Choice's way forward, up to the end or the first one that came before."""
+    found: list[str] = []
+    name = _next(states[start])
+    while name is not None and name not in found:
+        found.append(name)
+        name = _next(states[name])
+    return [name for name in found if states[name]["Type"] != "Choice"]
+
+
+def _next(state: Mapping[str, Any]) -> str | None:
+    name = state["Choices"][0]["Next"] if state["Type"] == "Choice" else state.get("Next")
+    return None if name is None else str(name)

@@ -68,13 +68,32 @@ def env(as_json: AsJson = False) -> None:
 @app.command(name="run")
 def run_command(
     date: Annotated[str, typer.Option(help="The day of data, such as 2026-07-30; yesterday by default.")] = "",
+    supersede: Annotated[
+        str, typer.Option(help="A dead run, by its id, whose day and files this one takes over.")
+    ] = "",
     as_json: AsJson = False,
     stage: Stage = "local",
 ) -> None:
     """Run a day and follow it to its end."""
-    day = parse_date(date)
+    if date and supersede:
+        raise OpsError("--supersede takes over the run's own date: leave --date out")
     target = platform(stage)
-    follow(target.stage, run.start(target, day), as_json)
+    execution_arn = run.supersede(target, supersede) if supersede else run.start(target, parse_date(date))
+    follow(target.stage, execution_arn, as_json)
+
+
+@app.command()
+def stop(
+    execution: Execution,
+    why: Annotated[str, typer.Option(help="The cause that its history keeps.")] = "stopped with assay stop",
+    stage: Stage = "local",
+) -> None:
+    """Stop a running execution and cancel its job runs; a redrive goes on where it was."""
+    target = platform(stage)
+    execution_arn = run.find(target, execution)
+    run.stop(target, execution_arn, why)
+    name = execution_arn.rsplit(":", 1)[-1]
+    show.CONSOLE.print(f"stopped; its job runs are being cancelled; next: assay redrive {name}", soft_wrap=True)
 
 
 @app.command()
@@ -133,8 +152,11 @@ def redrive(execution: Execution, as_json: AsJson = False, stage: Stage = "local
     target = platform(stage)
     execution_arn = run.find(target, execution)
     before = run.progress(target, execution_arn)
+    if before.superseded_by:
+        raise OpsError(f"its run was superseded by run {before.superseded_by}: a redrive would be refused")
     if not as_json:
-        show.CONSOLE.print(f"redriving from {', '.join(before.plan) or 'the failed state'}")
+        for words, states in show.plan(before):
+            show.CONSOLE.print(f"{words}: {states}", soft_wrap=True, highlight=False)
     run.redrive(target, execution_arn)
     follow(stage, execution_arn, as_json)
 

@@ -11,6 +11,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from lambdas.ledger import Ledger
+from lambdas.store import Store
 from local.home import ACCOUNT, REGION, SECRET_ACCESS_KEY, Home
 from ops.errors import OpsError
 
@@ -94,6 +96,11 @@ class Platform:
     snowflake_secret_arn: str
     application_id: str
     state_machines: Mapping[str, str]
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger, under the user's own credentials."""
+        return Ledger(Store(self.access.dynamodb, self.ledger_table))
 
     @property
     def daily_batch(self) -> str:

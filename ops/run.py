@@ -11,10 +11,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from lambdas.aws import is_running
+from lambdas.ledger import SUCCEEDED, SUPERSEDED
 from local.standins import vendor
 from ops import executions
 from ops.errors import OpsError
-from ops.executions import Event, Failure, Step
+from ops.executions import Event, Failure, Plan, Step
 from ops.platform import Platform
 
 POLL_SECONDS = 1.0  # a look takes a tenth of a second of this core and of the laptop cloud's
@@ -35,7 +37,8 @@ class Progress:
     output: dict[str, Any]
     failure: Failure | None
     redrivable_until: datetime.datetime | None
-    plan: Sequence[str]
+    plan: Plan | None
+    superseded_by: str | None = None
 
 
 def start(platform: Platform, date: datetime.date) -> str:
@@ -44,6 +47,41 @@ def start(platform: Platform, date: datetime.date) -> str:
         vendor.deliver(platform.access.s3, platform.lake_bucket, date)
     document = json.dumps({"data_date": date.isoformat()})
     return platform.access.states.start_execution(stateMachineArn=platform.daily_batch, input=document)["executionArn"]
+
+
+def supersede(platform: Platform, run_id: str) -> str:
+    """Start a run that takes the place of one whose execution is dead; returns the new execution's ARN.
+
+    Raises:
+        OpsError: the run is unknown, has succeeded or been superseded, or its execution runs; OpenRun looks again.
+    """
+    run = platform.ledger.run(run_id)
+    if run is None:
+        raise OpsError(f"run {run_id!r} is not in the ledger; `assay explain` names the run of an execution")
+    if run.status == SUPERSEDED:
+        raise OpsError(f"run {run_id} was superseded by run {run.superseded_by} already: assay explain that one")
+    if run.status == SUCCEEDED:
+        raise OpsError(f"run {run_id} has succeeded: nothing is left to put right by superseding it")
+    if is_running(platform.access.states, run.execution_arn):
+        raise OpsError(
+            f"run {run_id} is running: assay stop {run.execution_arn.rsplit(':', 1)[-1]}, or wait for its end"
+        )
+    document = json.dumps({"supersedes": run_id})
+    return platform.access.states.start_execution(stateMachineArn=platform.daily_batch, input=document)["executionArn"]
+
+
+def stop(platform: Platform, execution_arn: str, why: str) -> None:
+    """Stop an execution; its live job runs are cancelled by the event of its end.
+
+    Raises:
+        OpsError: it does not run, or is not known.
+    """
+    try:
+        if not is_running(platform.access.states, execution_arn):
+            raise OpsError("it does not run: there is nothing to stop")
+        platform.access.states.stop_execution(executionArn=execution_arn, error="StoppedByHand", cause=why)
+    except ClientError as error:
+        raise OpsError(f"cannot be stopped: {error.response['Error']['Message']}") from None
 
 
 def find(platform: Platform, wanted: str) -> str:
@@ -87,6 +125,7 @@ def progress(platform: Platform, execution_arn: str) -> Progress:
     except ClientError as error:
         raise OpsError(f"execution {execution_arn}: {error.response['Error']['Message']}") from None
     run_id, status, ended = executions.run_id(events), description["status"], description.get("stopDate")
+    failure = executions.failure(status, events)
     return Progress(
         execution_arn=execution_arn,
         status=status,
@@ -97,12 +136,23 @@ def progress(platform: Platform, execution_arn: str) -> Progress:
         jobs=jobs(platform, run_id, description["startDate"]),
         run_id=run_id,
         output=json.loads(description.get("output") or "{}"),
-        failure=executions.failure(status, events),
+        failure=failure,
         redrivable_until=ended + executions.REDRIVABLE_FOR
         if ended and description.get("redriveStatus") == "REDRIVABLE"
         else None,
-        plan=executions.redrive_plan(events),
+        plan=_plan(platform, execution_arn, events) if failure else None,
+        superseded_by=_successor(platform, run_id) if failure else None,
     )
+
+
+def _plan(platform: Platform, execution_arn: str, events: Sequence[Event]) -> Plan:
+    machine = platform.access.states.describe_state_machine_for_execution(executionArn=execution_arn)
+    return executions.redrive_plan(events, json.loads(machine["definition"]))
+
+
+def _successor(platform: Platform, run_id: str | None) -> str | None:
+    run = platform.ledger.run(run_id) if run_id else None
+    return run.superseded_by if run else None
 
 
 def jobs(platform: Platform, run_id: str | None, since: datetime.datetime) -> list[dict[str, Any]]:

@@ -139,13 +139,28 @@ def explanation(now: Progress) -> RenderableType:
         for job in failed[-1:]:
             table.add_row("last failed job run", f"{job['job_run_id']} ({job['step']} {job['subject']})")
             table.add_row("its last words", job["state_details"])
-        if now.redrivable_until:
+        if now.superseded_by:
+            table.add_row("superseded by", f"run {now.superseded_by}: leave this one as it is")
+        elif now.redrivable_until:
             table.add_row("redrivable until", now.redrivable_until.isoformat(timespec="minutes"))
-            table.add_row("a redrive runs again", ", ".join(now.plan) or "the failed state")
+            for words, states in plan(now):
+                table.add_row(words, states)
         else:
-            table.add_row("redrivable", "no")
+            table.add_row("redrivable", f"no; next: assay run --supersede {now.run_id}" if now.run_id else "no")
         table.add_row("runbook", now.failure.runbook)
     return table
+
+
+def plan(now: Progress) -> list[tuple[str, str]]:
+    """What a redrive would do, in lines of a heading and states."""
+    if now.plan is None:
+        return []
+    lines = [
+        ("a redrive runs again", ", ".join(now.plan.again) or "the failed state"),
+        ("and then", ", ".join(now.plan.then)),
+        ("it keeps the work of", ", ".join(now.plan.kept)),
+    ]
+    return [(words, states) for words, states in lines if states]
 
 
 def rows(title: str, records: Sequence[Mapping[str, Any]]) -> Table:

@@ -253,6 +253,7 @@ class World:
             code_digest="code1",
             released=digests.released(),
             sources=("fx_rates", "snowflake_orders"),
+            can_still_run=lambda _: True,
         )
         answer = open_run(self.ledger, opening)
         run = self.ledger.run(answer["run_id"])

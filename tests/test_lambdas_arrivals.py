@@ -30,6 +30,7 @@ def held(run_id: str, etag: str = "e1") -> Arrival:
     ("arrival", "holder_status", "expected"),
     [
         pytest.param(None, "", Claim.TAKE, id="nobody-has-it"),
+        pytest.param(held("dead"), "", Claim.TAKE, id="of-the-run-it-superseded"),
         pytest.param(held("mine"), "", Claim.KEEP, id="mine-already"),
         pytest.param(held("mine", "e0"), "", Claim.TAKE, id="mine-put-right"),
         pytest.param(held("theirs"), "OPEN", Claim.LEAVE, id="theirs"),
@@ -39,7 +40,7 @@ def held(run_id: str, etag: str = "e1") -> Arrival:
     ],
 )
 def test_who_takes_a_file(arrival: Arrival | None, holder_status: str, expected: Claim) -> None:
-    assert decide_claim(landed(), arrival, "mine", lambda _: holder_status) is expected
+    assert decide_claim(landed(), arrival, "mine", ["dead"], lambda _: holder_status) is expected
 
 
 @pytest.mark.parametrize(
@@ -62,24 +63,26 @@ def test_only_files_of_the_contracts_pattern_are_taken(name: str, taken: bool) -
 def test_a_file_is_taken_by_one_run() -> None:
     w = World()
     files = [landed("eurofxref-1.csv"), landed("eurofxref-2.csv")]
-    assert claim(w.ledger, FX, files[:1], "run1") == files[:1]
-    assert claim(w.ledger, FX, files, "run2") == files[1:]
-    assert claim(w.ledger, FX, files, "run1") == files[:1]
+    one, two = w.open_run("2026-07-30", "one"), w.open_run("2026-07-31", "two")
+    assert claim(w.ledger, FX, files[:1], one) == files[:1]
+    assert claim(w.ledger, FX, files, two) == files[1:]
+    assert claim(w.ledger, FX, files, one) == files[:1]
 
 
 def test_two_runs_that_claim_at_once_do_not_both_get_it() -> None:
     w = World()
+    one, two = w.open_run("2026-07-30", "one"), w.open_run("2026-07-31", "two")
     write = w.store.write
     taken: list[list[Landed]] = []
 
     def write_after_another(*writes: Any) -> bool:
         if not taken:
             taken.append([])
-            taken[0] = claim(w.ledger, FX, [landed()], "run2")
+            taken[0] = claim(w.ledger, FX, [landed()], two)
         return write(*writes)
 
     w.store.write = write_after_another  # type: ignore[method-assign]
-    assert claim(w.ledger, FX, [landed()], "run1") == []
+    assert claim(w.ledger, FX, [landed()], one) == []
     assert taken[0] == [landed()]
 
 

@@ -502,7 +502,9 @@ def test_stopped_execution_cancels_its_job_runs(cloud: Cloud, monkeypatch: pytes
         pytest.param(
             "launch_job", {"run_id": "../x", "step": "ingest", "subject": "fx_rates"}, "run_id", id="odd-run-id"
         ),
-        pytest.param("hold_at_gate", {"run_id": "nobody", "layer": "silver"}, "layer", id="hold-unknown-run"),
+        pytest.param(
+            "hold_at_gate", {"run_id": "nobody", "layer": "silver"}, "not in the ledger", id="hold-unknown-run"
+        ),
         pytest.param("close_run", {"run_id": "nobody", "receipts": "x"}, "receipts", id="receipts-not-a-list"),
         pytest.param("job_finished", {"detail": {}}, "jobRunId", id="event-without-job-run"),
     ],

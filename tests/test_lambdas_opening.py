@@ -91,6 +91,7 @@ def opening(execution: str, data_date: str, unique: str = "a" * 32) -> Opening:
         code_digest="code1",
         released=released(),
         sources=("fx_rates", "snowflake_orders"),
+        can_still_run=lambda _: True,
     )
 
 

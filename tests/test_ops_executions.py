@@ -1,10 +1,13 @@
 import datetime
 import json
+import re
 
 import pytest
 
+from local.home import ROOT
 from ops import executions
 
+DAY = json.loads(re.sub(r"\$\{\w+\}", "1", (ROOT / "state_machines" / "daily_batch.asl.json").read_text()))
 START = datetime.datetime(2026, 7, 31, 6, 0, tzinfo=datetime.UTC)
 
 
@@ -14,8 +17,8 @@ def at(second, event_id, previous, kind, **details):
     return event | details
 
 
-def entered(second, event_id, previous, name, kind="Task"):
-    return at(second, event_id, previous, f"{kind}StateEntered", stateEnteredEventDetails={"name": name})
+def entered(second, event_id, previous, name, kind="Task", **details):
+    return at(second, event_id, previous, f"{kind}StateEntered", stateEnteredEventDetails={"name": name, **details})
 
 
 def exited(second, event_id, previous, name, kind="Task", **details):
@@ -52,7 +55,48 @@ def test_a_step_that_failed_has_no_end_and_is_where_a_redrive_starts():
         at(2, 7, 6, "ExecutionFailed", executionFailedEventDetails={"error": "ContractViolationError", "cause": "{}"}),
     ]
     assert executions.steps(history)[-1].seconds is None
-    assert executions.redrive_plan(history) == ["ValidateContracts"]
+    plan = executions.redrive_plan(history, DAY)
+    assert (plan.again, plan.kept) == (("ValidateContracts",), ("OpenRun",))
+    assert plan.then[:2] == ("IngestSources", "CheckBronze")
+    assert plan.then[-1] == "CloseRun"
+    assert not any(name.endswith("Gate") or name.startswith("Is") for name in plan.then)
+
+
+def test_a_redrive_runs_the_failed_branch_of_a_map_and_keeps_the_other():
+    history = [
+        *OPENED,
+        entered(1, 5, 4, "IngestSources", "Map"),
+        entered(1, 6, 5, "IngestSource", input='{"source": "fx_rates"}'),
+        entered(1, 7, 5, "IngestSource", input='{"source": "snowflake_orders"}'),
+        exited(3, 8, 7, "IngestSource"),
+        at(4, 9, 6, "TaskFailed", taskFailedEventDetails={"error": "SparkJobFailedError", "cause": "killed"}),
+        at(4, 10, 9, "ExecutionFailed", executionFailedEventDetails={"error": "SparkJobFailedError"}),
+    ]
+    plan = executions.redrive_plan(history, DAY)
+    assert plan.again == ("IngestSource (fx_rates)",)
+    assert plan.kept == ("OpenRun", "IngestSource (snowflake_orders)")
+    assert plan.then[0] == "CheckBronze"
+
+
+def test_a_held_gate_sends_the_day_round_and_what_a_redrive_mended_is_not_run_again():
+    history = [
+        *OPENED,
+        entered(1, 5, 4, "ValidateContracts"),
+        at(2, 6, 5, "ExecutionFailed", executionFailedEventDetails={"error": "ContractViolationError"}),
+        at(3, 7, 6, "ExecutionRedriven"),
+        entered(3, 8, 7, "ValidateContracts"),
+        exited(4, 9, 8, "ValidateContracts"),
+        entered(5, 10, 9, "IngestSources", "Map"),
+        entered(5, 11, 10, "IngestSource", input='{"source": "fx_rates"}'),
+        exited(6, 12, 11, "IngestSource"),
+        exited(6, 13, 12, "IngestSources", "Map"),
+        entered(7, 14, 13, "HoldAtBronzeGate"),
+        at(8, 15, 14, "ExecutionFailed", executionFailedEventDetails={"error": "QualityGateClosedError"}),
+    ]
+    plan = executions.redrive_plan(history, DAY)
+    assert plan.again == ("HoldAtBronzeGate",)
+    assert plan.then[:2] == ("IngestSources", "CheckBronze")
+    assert plan.kept == ("OpenRun", "ValidateContracts")
 
 
 @pytest.mark.parametrize(

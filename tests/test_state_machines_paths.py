@@ -65,7 +65,9 @@ class Sns:
 
 
 class Sfn:
-    """Task tokens as the engine knows them."""
+    """Task tokens as the engine knows them, and one status for all executions."""
+
+    status = "RUNNING"
 
     def send_task_success(self, *, taskToken: str, output: str) -> None:  # noqa: N803
         self._tell(moto_asl.succeed, taskToken, output)
@@ -74,7 +76,7 @@ class Sfn:
         self._tell(moto_asl.fail, taskToken, error, cause)
 
     def describe_execution(self, **_: Any) -> dict[str, Any]:
-        return {"status": "RUNNING"}
+        return {"status": self.status}
 
     def _tell(self, call: Callable[..., None], *args: str) -> None:
         try:
@@ -150,11 +152,13 @@ class Outcome:
 class Execution:
     """One execution in the engine, to be redriven at will."""
 
-    def __init__(self, name: str = "day1", data_date: str = "2026-07-30", text: str | None = None) -> None:
+    def __init__(
+        self, name: str = "day1", data_date: str = "2026-07-30", text: str | None = None, supersedes: str = ""
+    ) -> None:
         self._execution = moto_asl.Execution(
             arn=EXECUTION + name,
             name=name,
-            input={"data_date": data_date},
+            input={"supersedes": supersedes} if supersedes else {"data_date": data_date},
             start_time="2026-07-31T06:00:00Z",
             role_arn=f"arn:aws:iam::{ACCOUNT}:role/x",
             definition=text or definition(),
@@ -387,6 +391,31 @@ def test_waiver_opens_the_gate_once_it_is_in_force(day: Day) -> None:
     assert (outcome.status, outcome.states[0]) == ("SUCCEEDED", "HoldAtSilverGate")
     summary = day.world.lake.read(f"runs/{run_id}/run.json") or {}
     assert [step["verdict"] for step in summary["steps"] if step["step"] == "check_silver"] == ["PASS_WITH_WAIVER"]
+
+
+def test_superseding_run_finishes_the_day_and_the_dead_one_cannot_be_redriven(
+    day: Day, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day.script = lambda step, attempt: {"verdict": "FAIL"} if step == "check_bronze" else {}  # noqa: ARG005
+    dead = Execution()
+    assert dead.run().error == "QualityGateClosedError"
+    claimed = day.world.ledger.interval_claim("2026-07-30")
+    assert claimed is not None
+    early = Execution("day1-again", supersedes=claimed.run_id).run()
+    assert early.error == "InvalidRequestError"  # the first one runs, for all that Step Functions says
+    monkeypatch.setattr(Sfn, "status", "FAILED")
+    day.script = lambda step, attempt: {}  # noqa: ARG005
+    outcome = Execution("day1-once-more", supersedes=claimed.run_id).run()
+    assert outcome.status == "SUCCEEDED", outcome
+    assert outcome.output["data_date"] == "2026-07-30"
+    request = next(
+        day.world.request_of(job) for job, run in day.world.emr.runs.items() if ":ingest:fx_rates:0:1" in run["name"]
+        and run["name"].startswith(outcome.output["run_id"])
+    )  # fmt: skip
+    assert [each["key"] for each in request["inputs"]["files"]] == ["landing/fx/eurofxref-2026-07-30.csv"]
+    started = len(day.world.emr.runs)
+    assert dead.run().error == "RunSupersededError"
+    assert len(day.world.emr.runs) == started
 
 
 def test_later_gate_that_closes_after_an_earlier_one_was_redriven(day: Day) -> None:
