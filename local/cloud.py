@@ -1,6 +1,7 @@
 """The process that is the laptop cloud: embedded AWS, Step Functions, EMR Serverless, and Snowflake's stand-in.
 
-Run by `assay up` as `python -m local.cloud --port P`; it binds loopback only and takes its children with it.
+Run by `assay up` as `python -m local.cloud --port P`; it binds loopback only and takes its children with it. What it
+holds is kept on disk when it goes down in good order, and found again by the next one in the same home.
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ def environment(home: Home, port: int) -> dict[str, str]:
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
         "MINISTACK_HOST": "127.0.0.1",
         "MINISTACK_REGION": REGION,
+        "PERSIST_STATE": "1",
+        "S3_DATA_DIR": str(home.kept.folder / "s3"),
+        "S3_PERSIST": "1",
+        "STATE_DIR": str(home.kept.folder / "services"),
         "TMPDIR": str(home.scratch),
     }
 
@@ -61,12 +66,16 @@ def serve(home: Home, port: int, jars: Path) -> None:
     ministack_cloud.unpack_code_once(home.scratch / "lambda-code")
     local.stepfunctions.install(state.endpoint_url)
     emr = local.emr.install(endpoint_url=state.endpoint_url, jars=jars, state_dir=home.path)
+    emr_state = home.kept.folder / "emr.json"
+    emr.restore(emr_state)
     snowflake = start_snowflake(home, state.snowflake_port)
     emr.start()
     home.write(state)
     sys.argv = ["ministack"]
     try:
         ministack_app.main()
+        emr.keep(emr_state)
+        home.kept.close()
     finally:
         emr.stop()
         snowflake.kill()
@@ -83,6 +92,7 @@ def main() -> None:
         (home.path / "cloud.json").unlink(missing_ok=True)
         shutil.rmtree(home.scratch, ignore_errors=True)
         home.scratch.mkdir()
+        home.kept.open()
         os.environ.clear()
         os.environ.update(environment(home, arguments.port))
         serve(home, arguments.port, arguments.jars)

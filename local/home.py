@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -35,6 +36,37 @@ class CloudState:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """The state of a laptop cloud on disk: whole once the cloud has gone down in good order, and not before."""
+
+    folder: Path
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether an earlier cloud left all of it."""
+        return self._mark.exists()
+
+    @property
+    def _mark(self) -> Path:
+        return self.folder / "whole"
+
+    def forget(self) -> None:
+        """Drop it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def open(self) -> None:
+        """Begin to use it; what a cloud that was killed left behind fits together no more, and is dropped."""
+        if not self.is_whole:
+            self.forget()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._mark.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Say that all of it has been written."""
+        self._mark.touch()
+
+
+@dataclass(frozen=True)
 class Home:
     """A folder of one laptop cloud: lock, state, logs and scratch space."""
 
@@ -54,6 +86,11 @@ class Home:
     def scratch(self) -> Path:
         """Files of job runs and Lambda workers; emptied at each start."""
         return self.path / "scratch"
+
+    @property
+    def kept(self) -> Kept:
+        """What the cloud holds, over `assay down` and `assay up`."""
+        return Kept(self.path / "state")
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -13,14 +13,14 @@ HISTORY_UNTIL, NEXT_DAY = datetime.date(2026, 7, 30), datetime.date(2026, 7, 31)
 
 
 def demo() -> None:
-    """Run both days on a laptop cloud of its own and print what came of them.
+    """Run both days on an empty laptop cloud and print what came of them; the next `assay up` finds it so.
 
     Raises:
         OpsError: the cloud is up already, does not come up, or a run does not succeed.
     """
     started = time.monotonic()
     with show.CONSOLE.status("starting") as status:
-        laptop.up(lambda words: status.update(f"laptop cloud: {words}"))
+        laptop.up(lambda words: status.update(f"laptop cloud: {words}"), fresh=True)
     try:
         target = platform("local")
         show.CONSOLE.print(f"laptop cloud up in {time.monotonic() - started:.0f} s")

@@ -9,10 +9,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from botocore.exceptions import WaiterError
+from botocore.exceptions import ClientError, WaiterError
 
 from local.standins import snowflake
 from ops import package
@@ -74,7 +74,7 @@ def prepare() -> Path:
 
 
 def deploy(access: Access, folder: Path, snowflake_port: int, say: Callable[[str], None]) -> None:
-    """Create both stacks, upload the archives between them, and fill in the secret.
+    """Create or update both stacks, upload the archives between them, and fill in the secret.
 
     Args:
         access: the laptop cloud.
@@ -85,7 +85,7 @@ def deploy(access: Access, folder: Path, snowflake_port: int, say: Callable[[str
         OpsError: a stack does not come up; the sentence names the first resource that failed and why.
     """
     say("stack of the lake")
-    _create(access, LAKE, TemplateBody=(folder / f"{LAKE}.template.json").read_text())
+    _put(access, LAKE, TemplateBody=(folder / f"{LAKE}.template.json").read_text())
     lake = outputs(access, LAKE)
     say("archives")
     ship(access, "local", host_architecture())
@@ -96,7 +96,7 @@ def deploy(access: Access, folder: Path, snowflake_port: int, say: Callable[[str
     template = f"{PIPELINE}.template.json"
     access.s3.upload_file(str(folder / template), lake["CodeBucketName"], f"templates/{template}")
     url = f"{access.endpoint_url}/{lake['CodeBucketName']}/templates/{template}"
-    _create(access, PIPELINE, TemplateURL=url)
+    _put(access, PIPELINE, TemplateURL=url)
 
 
 def ship(access: Access, stage: str, architecture: str) -> list[str]:
@@ -131,11 +131,20 @@ def architecture_of(stage: str) -> str:
     return host_architecture() if named == "host" else named
 
 
-def _create(access: Access, stack: str, **template: str) -> None:
-    cloudformation = access.cloudformation
-    cloudformation.create_stack(StackName=stack, Capabilities=["CAPABILITY_NAMED_IAM"], **template)  # type: ignore[arg-type]
+def _put(access: Access, stack: str, **template: str) -> None:
+    cloudformation, acknowledged = access.cloudformation, ["CAPABILITY_NAMED_IAM"]
     try:
-        waiter = cloudformation.get_waiter("stack_create_complete")
+        cloudformation.create_stack(StackName=stack, Capabilities=acknowledged, **template)  # type: ignore[arg-type]
+        waiter: Any = cloudformation.get_waiter("stack_create_complete")
+    except cloudformation.exceptions.AlreadyExistsException:
+        try:
+            cloudformation.update_stack(StackName=stack, Capabilities=acknowledged, **template)  # type: ignore[arg-type]
+        except ClientError as error:
+            if "No updates are to be performed" in str(error):
+                return
+            raise
+        waiter = cloudformation.get_waiter("stack_update_complete")
+    try:
         waiter.wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
     except WaiterError:
         events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]

@@ -24,16 +24,20 @@ JARS = ROOT / "build" / "jars"
 _started: dict[int, subprocess.Popen[bytes]] = {}
 
 
-def up(say: Callable[[str], None]) -> None:
-    """Start the laptop cloud and deploy the platform to it.
+def up(say: Callable[[str], None], *, fresh: bool = False) -> None:
+    """Start the laptop cloud, with what the last one held, and deploy the platform to it.
 
     Args:
         say: told what is being done, a few words a step.
+        fresh: begin with nothing instead.
     Raises:
         OpsError: it is up already, its port is taken, the disk is full, Java is missing, or it did not come up.
     """
     home, port = Home.default(), int(os.environ.get("ASSAY_PORT", DEFAULT_PORT))
     check(home, port)
+    platform.cache_clear()
+    if fresh:
+        home.kept.forget()
     say("archives and templates")
     with concurrent.futures.ThreadPoolExecutor() as pool:
         templates = pool.submit(deploy.prepare)
@@ -93,14 +97,14 @@ def start(home: Home, port: int) -> CloudState:
 
 
 def down() -> bool:
-    """Stop the laptop cloud; true when there was one to stop."""
+    """Stop the laptop cloud, which keeps what it holds; true when there was one to stop."""
     home = Home.default()
     platform.cache_clear()
     state = home.read()
     if state is None:
         return False
     os.kill(state.pid, signal.SIGTERM)
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60  # it writes down what it holds
     while home.is_held():
         if time.monotonic() > deadline:
             os.kill(state.pid, signal.SIGKILL)

@@ -33,11 +33,14 @@ Execution = Annotated[str, typer.Argument(help="ARN, name or run id of an execut
 
 
 @app.command()
-def up(as_json: AsJson = False) -> None:
-    """Start the laptop cloud and deploy the platform to it."""
+def up(
+    as_json: AsJson = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget what the last one held.")] = False,
+) -> None:
+    """Start the laptop cloud, with what it held when it went down, and deploy the platform to it."""
     started = datetime.datetime.now(tz=datetime.UTC)
     with show.CONSOLE.status("starting") as status:
-        laptop.up(lambda words: status.update(f"laptop cloud: {words}"))
+        laptop.up(lambda words: status.update(f"laptop cloud: {words}"), fresh=fresh)
     took = (datetime.datetime.now(tz=datetime.UTC) - started).total_seconds()
     if as_json:
         print(show.as_json(laptop.environment()))
@@ -48,7 +51,7 @@ def up(as_json: AsJson = False) -> None:
 
 @app.command()
 def down(quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing.")] = False) -> None:
-    """Stop the laptop cloud; what it held is gone."""
+    """Stop the laptop cloud; the next `assay up` finds what it held, executions to redrive included."""
     stopped = laptop.down()
     if not quiet:
         show.CONSOLE.print("the laptop cloud is down" if stopped else "the laptop cloud was not up")

@@ -107,7 +107,7 @@ class Laptop:
         killed = []
 
         def watch():
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + 240
             seen = set()
             while len(killed) < times and time.monotonic() < deadline:
                 pages = self.access.emr.list_job_runs(applicationId=self.platform.application_id, states=["RUNNING"])

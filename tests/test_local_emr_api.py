@@ -268,3 +268,25 @@ def test_cloudformation_makes_and_removes_an_application(emr: Emr) -> None:
     emr.api._delete_resource(application, properties)
     assert emr.job_run(application, job_run_id)["state"] == "CANCELLED"
     assert emr.call("GET", f"/applications/{application}")[1]["application"]["state"] == "TERMINATED"
+
+
+def test_a_restart_keeps_what_ended_and_cancels_what_ran(emr: Emr) -> None:
+    application = emr.create()
+    ended, ran = emr.run(application, "one"), emr.run(application, "two")
+    emr.service.set_state(emr.service.job_run(*_found(emr, application, ended)), "SUCCESS", "4 rows")
+    told = len(emr.events.details)
+    kept = json.loads(json.dumps(emr.service.state()))
+    again = Emr()
+    again.service.restore(kept)
+    assert again.job_run(application, ended) == emr.job_run(application, ended)
+    cancelled = again.job_run(application, ran)
+    assert (cancelled["state"], cancelled["stateDetails"]) == (
+        "CANCELLED",
+        "the laptop cloud was stopped while it ran",
+    )
+    assert again.run(application, "one") == ended  # its client token is still known
+    assert (len(emr.events.details), again.events.details) == (told, [])
+
+
+def _found(emr: Emr, application: str, job_run_id: str) -> tuple[Any, str]:
+    return emr.service.application("000000000000", "eu-west-1", application), job_run_id

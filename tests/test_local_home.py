@@ -34,3 +34,32 @@ def test_the_state_of_a_running_cloud_is_read_back(tmp_path):
         home.write(STATE)
         assert home.read() == STATE
     assert STATE.endpoint_url == "http://127.0.0.1:4577"
+
+
+def test_what_a_cloud_kept_is_found_by_the_next_one(tmp_path):
+    kept = Home(tmp_path).kept
+    kept.open()
+    (kept.folder / "ledger").write_text("day1")
+    kept.close()
+    assert kept.is_whole
+    kept.open()
+    assert (kept.folder / "ledger").read_text() == "day1"
+
+
+def test_what_a_killed_cloud_left_is_dropped(tmp_path):
+    kept = Home(tmp_path).kept
+    kept.open()
+    kept.close()
+    kept.open()
+    (kept.folder / "ledger").write_text("half of day1")
+    assert not kept.is_whole
+    kept.open()
+    assert list(kept.folder.iterdir()) == []
+
+
+def test_what_was_kept_can_be_forgotten(tmp_path):
+    kept = Home(tmp_path).kept
+    kept.open()
+    kept.close()
+    kept.forget()
+    assert not kept.is_whole

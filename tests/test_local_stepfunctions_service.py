@@ -134,7 +134,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 class served:  # noqa: N801  a context manager
     """The service in a process of its own."""
 
-    def __init__(self, log: Path, *arguments: str) -> None:
+    def __init__(self, log: Path, *arguments: str, state: Path | None = None) -> None:
+        self.environment = {**os.environ, "IOT_MTLS_ENABLED": "0"}
+        if state is not None:
+            self.environment |= {"PERSIST_STATE": "1", "STATE_DIR": str(state)}
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -142,9 +145,8 @@ class served:  # noqa: N801  a context manager
 
     def __enter__(self) -> str:
         command = [sys.executable, "-m", "local.stepfunctions", "--port", str(self.port), *self.arguments]
-        environment = {**os.environ, "IOT_MTLS_ENABLED": "0"}
         with self.log.open("wb") as output:
-            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
+            self.process = subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=output, stderr=output)
         for _ in range(600):
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/_ministack/health", timeout=5):
@@ -441,3 +443,36 @@ def _settled(cloudformation: Any, stack: str) -> list[dict[str, Any]]:
         time.sleep(0.1)
     events: list[dict[str, Any]] = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
     return events
+
+
+def test_a_redrive_after_the_cloud_was_down_and_up_goes_on_where_it_was(tmp_path: Path) -> None:
+    def remembers(seconds: int | str) -> dict[str, Any]:
+        remember = {"Type": "Pass", "Assign": {"day": "2026-07-30"}, "Next": "W"}
+        return machine("P", P=remember, W={"Type": "Wait", "Seconds": seconds, "Output": "{% $day %}", "End": True})
+
+    slow = remembers("{% $states.context.Execution.RedriveCount > 0 ? 0 : 300 %}")
+    with served(tmp_path / "first.log", state=tmp_path / "state") as endpoint_url:
+        service = Service(endpoint_url)
+        ended = service.run("ends", remembers(0))
+        arn = service.start(service.create("waits", slow))
+        for _ in range(400):
+            if "WaitStateEntered" in service.types(arn):
+                break
+            time.sleep(0.05)
+        before = service.states.describe_execution(executionArn=arn)
+        assert before["status"] == "RUNNING"
+    with served(tmp_path / "second.log", state=tmp_path / "state") as endpoint_url:
+        service.states = boto3.client("stepfunctions", **{**service.options, "endpoint_url": endpoint_url})
+        found = service.states.describe_execution(executionArn=arn)
+        assert (found["status"], found["error"], found["redriveStatus"]) == (
+            "FAILED",
+            "States.ServiceRestart",
+            "REDRIVABLE",
+        )
+        assert service.types(arn)[-1] == "ExecutionFailed"
+        assert service.states.describe_execution(executionArn=ended["executionArn"])["output"] == '"2026-07-30"'
+        service.states.redrive_execution(executionArn=arn)
+        redriven = service.wait(arn)
+        assert (redriven["status"], redriven["output"], redriven["redriveCount"]) == ("SUCCEEDED", '"2026-07-30"', 1)
+        assert redriven["startDate"] == before["startDate"]
+        assert service.types(arn).count("PassStateEntered") == 1

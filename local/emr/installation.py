@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -22,7 +23,8 @@ class EmrService:
         runner: the job runs' queue and logs.
     """
 
-    def __init__(self, *, events: Events, spark: WarmSpark, runner: Runner) -> None:
+    def __init__(self, *, service: EmrServerless, events: Events, spark: WarmSpark, runner: Runner) -> None:
+        self._service = service
         self._events = events
         self.spark = spark
         self.runner = runner
@@ -37,6 +39,15 @@ class EmrService:
         self._events.start()
         self.spark.start()
         self.runner.start()
+
+    def keep(self, file: Path) -> None:
+        """Write applications and job runs to `file`; what runs is cancelled, as its driver ends with this process."""
+        file.write_text(json.dumps(self._service.state()))
+
+    def restore(self, file: Path) -> None:
+        """Take up what `keep` wrote, if there is such a file."""
+        if file.exists():
+            self._service.restore(json.loads(file.read_text()))
 
     def stop(self) -> None:
         """End Spark, its drivers and the threads."""
@@ -70,4 +81,4 @@ def install(*, endpoint_url: str, jars: Path, state_dir: Path, driver_memory: st
     spark = WarmSpark(settings=settings, folder=folder)
     runner = Runner(service, spark, endpoint_url=endpoint_url, folder=folder)
     Api(service).register()
-    return EmrService(events=events, spark=spark, runner=runner)
+    return EmrService(service=service, events=events, spark=spark, runner=runner)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -39,6 +40,35 @@ class EmrServerless:
         self._applications: dict[str, Application] = {}
         self._job_runs: dict[str, JobRun] = {}
         self._tokens: dict[tuple[str, str, str], tuple[dict[str, Any], str]] = {}
+
+    # Over a restart
+
+    def state(self) -> dict[str, Any]:
+        """All of it as plain data, for `restore`; job runs that are alive are cancelled there."""
+        with self._lock:
+            return {
+                "applications": [dataclasses.asdict(application) for application in self._applications.values()],
+                "job_runs": [
+                    {name: value for name, value in vars(run).items() if name != "application"}
+                    | {"application_id": run.application.application_id}
+                    for run in self._job_runs.values()
+                ],
+                "tokens": [[list(key), *made] for key, made in self._tokens.items()],
+            }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what `state` gave; its drivers are gone, so what ran then is CANCELLED, without an event."""
+        with self._lock:
+            for each in state["applications"]:
+                self._applications[each["application_id"]] = Application(**each)
+            for each in state["job_runs"]:
+                run = JobRun(application=self._applications[each.pop("application_id")], **each)
+                if run.state in ALIVE:
+                    run.previous_state, run.state, run.ended_at = run.state, "CANCELLED", run.updated_at
+                    run.state_details = "the laptop cloud was stopped while it ran"
+                self._job_runs[run.job_run_id] = run
+            for (first, second, token), request, made in state["tokens"]:
+                self._tokens[(first, second, token)] = (request, made)
 
     # Applications
 

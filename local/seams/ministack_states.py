@@ -91,6 +91,17 @@ def now() -> str:
     return str(responses.now_iso())
 
 
+def before_saving(act: Callable[[], None]) -> None:
+    """Call `act` before ministack writes down the state of Step Functions, at the end of its process."""
+    get_state = stepfunctions.get_state
+
+    def act_first() -> Any:
+        act()
+        return get_state()
+
+    stepfunctions.get_state = act_first
+
+
 def replace_action(name: str, action: Action) -> None:
     """Answer the API action `name`, such as StartExecution, with `action`; its callers inside ministack too."""
     private = "_" + "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")

@@ -212,6 +212,12 @@ class Run:
             Outcome(status="ABORTED", error=error, cause=cause), {"error": error, "cause": cause}, previous=0
         )
 
+    def break_off(self, error: str, cause: str) -> bool:
+        """Fail, wherever it is; False when the run has ended already."""
+        return self._end(
+            Outcome(status="FAILED", error=error, cause=cause), {"error": error, "cause": cause}, previous=0
+        )
+
     def _run(self) -> None:
         self.on_start()
         try:

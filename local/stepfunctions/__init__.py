@@ -46,3 +46,4 @@ def install(endpoint_url: str) -> None:
     ministack_states.authorize_callbacks(moto_asl.state_machine_of)
     ministack_states.tell_true_lambda_errors()
     ministack_states.on_reset(executions.forget_runs)
+    ministack_states.before_saving(executions.end_runs)

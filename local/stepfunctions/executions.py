@@ -178,6 +178,21 @@ def list_executions(data: dict[str, Any]) -> Response:
     return reply({"executions": page, "nextToken": last})
 
 
+def end_runs() -> None:
+    """End what runs, as failed and so that it can be redriven: the laptop cloud is going down."""
+    for arn, run in list(_runs.items()):
+        region, account = arn.split(":")[3:5]
+        with ministack_cloud.scope(account, region):
+            record = executions()[arn]
+
+        def end(outcome: moto_asl.Outcome, record: Record = record) -> None:
+            record.update(status=outcome.status, error=outcome.error, cause=outcome.cause, stopDate=now())
+
+        run.on_end = end
+        run.break_off("States.ServiceRestart", "the laptop cloud was stopped while the execution ran; redrive it")
+    _runs.clear()
+
+
 def forget_runs() -> None:
     """Stop what runs, without a word: the cloud's state is being dropped."""
     for run in list(_runs.values()):
