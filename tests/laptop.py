@@ -7,13 +7,14 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 from deltalake.exceptions import TableNotFoundError
 
 from local.standins import tpch, vendor
-from ops import lake, run
+from ops import executions, lake, run
 from ops import laptop as cloud
 from ops.package import ROOT
 from ops.platform import platform
@@ -102,7 +103,43 @@ class Laptop:
     def receipt(self, key):
         return json.loads(self.access.s3.get_object(Bucket=self.platform.lake_bucket, Key=key)["Body"].read())
 
-    def kill_when(self, step, pids, times=1):
+    def wait_until_entered(self, execution_arn, state, timeout_seconds=400):
+        deadline = time.monotonic() + timeout_seconds
+        while time.monotonic() < deadline:
+            if any(step.name == state for step in executions.steps(run.history(self.platform, execution_arn))):
+                return
+            time.sleep(0.1)
+        raise AssertionError(f"{state} was not entered in {timeout_seconds} s")
+
+    def errors(self, execution_arn):
+        """The names of all errors in an execution's history, those that were retried too."""
+        found = (details for event in run.history(self.platform, execution_arn) for details in event.values())
+        return [details["error"] for details in found if isinstance(details, dict) and "error" in details]
+
+    def start_frozen(self, day, actor):
+        """Start a day with the processes of a Lambda function stopped, so that its next call hangs in the middle."""
+        client = self.access._client("lambda")
+        event = json.dumps({"run_id": "none"}).encode()
+        client.invoke(FunctionName=f"assay-local-{actor}:live", Payload=event)  # warm, so that there is a process
+        assert self.signal_workers(actor, signal.SIGSTOP)
+        return self.start(day)
+
+    def signal_workers(self, actor, number):
+        """Send a signal to the processes of a Lambda function; returns how many there are."""
+        wanted, found = f"AWS_LAMBDA_FUNCTION_NAME=assay-local-{actor}\0".encode(), 0
+        for folder in Path("/proc").iterdir():
+            with contextlib.suppress(OSError, ValueError):
+                environment = (folder / "environ").read_bytes() + b"\0"
+                if wanted in environment and self._endpoint in environment:
+                    os.kill(int(folder.name), number)
+                    found += 1
+        return found
+
+    @property
+    def _endpoint(self):
+        return str(self.access.endpoint_url).encode()
+
+    def kill_when(self, step, pids, times=1, with_signal=signal.SIGKILL):
         """Kill, as soon as a job of `step` runs, the processes that `pids()` names; returns the killer's thread."""
         killed = []
 
@@ -115,7 +152,7 @@ class Laptop:
                     if job["name"].split(":")[1] == step and job["id"] not in seen:
                         time.sleep(0.3)
                         for pid in pids():
-                            os.kill(pid, signal.SIGKILL)
+                            os.kill(pid, with_signal)
                         seen.add(job["id"])
                         killed.append(job["id"])
                 time.sleep(0.05)
