@@ -9,7 +9,7 @@ import tempfile
 
 from local.processes import free_port
 from ops import laptop, run, show
-from ops.bench import Figures
+from ops.bench import Figures, orchestration
 from ops.demo import HISTORY_UNTIL
 from ops.errors import OpsError
 from ops.platform import platform
@@ -29,6 +29,7 @@ def measure() -> Figures:
         laptop.up(lambda words: show.CONSOLE.print(f"laptop cloud: {words}"))
         try:
             ended = [_run(HISTORY_UNTIL + datetime.timedelta(days=n)) for n in range(WARM_DAYS + 1)]
+            histories = [run.history(platform("local"), now.execution_arn) for now in ended]
         finally:
             laptop.down()
     history, days = ended[0], ended[1:]
@@ -38,6 +39,7 @@ def measure() -> Figures:
         "both_runs_seconds": (_seconds(history) + _seconds(days[0]), "s", "<= 90"),
         "orchestration_share": (statistics.median(_orchestration(day) for day in days), "of a warm day", None),
         "job_runs_a_day": (len(days[-1].jobs), "job runs", None),
+        **orchestration.measure(days, histories[1:]),
     }
 
 
