@@ -58,8 +58,16 @@ class World:
         modified = received or datetime.combine(day, datetime.min.time(), UTC) + timedelta(hours=16)
         return {"key": key, "etag": None, "size": len(text), "modified_at": modified.isoformat()}
 
-    def job(self, day, step, subject="all", *, receipts=(), files=(), attempt=1, round_=0, history=False, **said):
-        """Run one step; its receipt. `said` are parts of the request: waivers, rejections."""
+    def job(self, day, step, subject="all", **how):
+        """Run one step; its receipt."""
+        document = self.request(day, step, subject, **how)
+        code = entry.perform(parse_request(json.dumps(document).encode()), self.store, self.spark)
+        receipt = json.loads(self.store.get(document["receipt_key"]))
+        assert code == (0 if receipt["status"] == "SUCCEEDED" else 1)
+        return receipt | {"key": document["receipt_key"]}
+
+    def request(self, day, step, subject="all", *, receipts=(), files=(), attempt=1, round_=0, history=False, **said):
+        """A step's request. `said` are parts of it: waivers, rejections."""
         run_id = f"{day + timedelta(days=1):%Y%m%d}T060000Z-0000"
         start = None if history else f"{day}T00:00:00Z"
         inputs = [run_id, step, receipts, files, round_ if subject == "snowflake_orders" else None]
@@ -67,18 +75,13 @@ class World:
             hashlib.sha256(json.dumps(each).encode()).hexdigest()[:12]
             for each in (inputs, [inputs, *(each["expectation"] for each in said.get("rejections", ()))])
         )
-        receipt_key = f"runs/{run_id}/{step}/{subject}/{attempt}.json"
-        document = {
+        return {
             "run_id": run_id, "step": step, "subject": subject, "attempt": attempt, "round": round_, "redrive_count": 0,
             "data_date": str(day), "interval": {"start": start, "end": f"{day + timedelta(days=1)}T00:00:00Z"},
-            "lake": str(self.folder), "receipt_key": receipt_key,
+            "lake": str(getattr(self, "folder", "")), "receipt_key": f"runs/{run_id}/{step}/{subject}/{attempt}.json",
             "inputs": {"receipts": list(receipts), "files": list(files)}, "secret_arn": "arn:secret",
             "fail_from": {"error": 1}, "input_digest": digest, "received_digest": received, **said,
         }  # fmt: skip
-        code = entry.perform(parse_request(json.dumps(document).encode()), self.store, self.spark)
-        receipt = json.loads(self.store.get(receipt_key))
-        assert code == (0 if receipt["status"] == "SUCCEEDED" else 1)
-        return receipt | {"key": receipt_key}
 
     def until_publish(self, day, files=(), **how):
         """The steps of a day before publishing; the keys of the receipts that publishing needs, and the verdicts."""

@@ -17,7 +17,12 @@ JARS = Path(__file__).parents[1] / "build" / "jars"
 
 @pytest.fixture(scope="session")
 def spark() -> SparkSession:
-    """A session with the settings that a job run relies on, and as few threads as a laptop has cores."""
+    """The session of this test process."""
+    return new_session()
+
+
+def new_session(**more: str) -> SparkSession:
+    """A session with the settings that a job run relies on and `more`, and as few threads as a laptop has cores."""
     if not any(JARS.glob("delta-spark*.jar")):
         pytest.fail(f"Spark's jars are not in {JARS}: run `make setup`")
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
@@ -39,6 +44,7 @@ def spark() -> SparkSession:
         "spark.sql.ansi.enabled": "true",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
+        **more,
     }.items():
         builder = builder.config(name, value)
     session = builder.getOrCreate()

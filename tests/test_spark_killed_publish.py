@@ -1,0 +1,137 @@
+"""A publish whose driver is killed at a random moment, in a MERGE of silver or after it, is finished by another one."""
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from datetime import date
+from pathlib import Path
+
+import pytest
+from spark_day import DAY_1, DAY_2, RATES_2, TABLES, World, first_day, order
+from spark_session import quiet, spark  # noqa: F401
+
+from spark_jobs import publish
+
+pytestmark = [quiet, pytest.mark.slow]
+MOMENTS = 20
+SCRIPT = Path(__file__).with_name("killed_publish.py")
+
+
+@pytest.fixture(scope="module")
+def ready(spark, tmp_path_factory):  # noqa: F811
+    """A lake with one day published and the next one's candidates, which change rows of all three tables."""
+    patch = pytest.MonkeyPatch()
+    folder = tmp_path_factory.mktemp("lakes") / "ready"
+    first_day(spark, folder, patch)
+    world = World(spark, folder, patch)
+    world.orders = [
+        order(1, date(2026, 7, 27), "USD", "101.00", updated=DAY_2),
+        order(2, DAY_1, "GBP", "110.00", updated=DAY_2),
+        order(4, DAY_2, "USD", "120.00"),
+    ]
+    keys, _ = world.until_publish(DAY_2, [world.deliver(DAY_2, [*RATES_2, {"Date": "2026-07-28", "USD": "1.15"}])])
+    patch.undo()
+    return folder, keys
+
+
+@pytest.fixture(scope="module")
+def expected(ready, spark, tmp_path_factory):  # noqa: F811
+    """The tables after a publish that nobody disturbed."""
+    world = copied(spark, ready, tmp_path_factory.mktemp("undisturbed") / "lake")
+    assert world.job(DAY_2, "publish_gold", receipts=ready[1])["published"] is True
+    return tables(world)
+
+
+@pytest.fixture(scope="module")
+def lasts(ready, tmp_path_factory):
+    """How long a publish takes a new driver: until each table has its commit, and in all, in seconds."""
+    lake = shutil.copytree(ready[0], tmp_path_factory.mktemp("timed") / "lake")
+    with driver(lake, ready[1]) as process:
+        before, started, seen = versions(lake), time.monotonic(), {}
+        while process.poll() is None and len(seen) < len(TABLES):
+            seen |= {
+                t: time.monotonic() - started for t, v in versions(lake).items() if v != before[t] and t not in seen
+            }
+            time.sleep(0.005)
+        process.wait(120)
+        return seen | {"all": time.monotonic() - started}
+
+
+def test_the_day_merges_into_every_table(ready, expected, spark, tmp_path):  # noqa: F811
+    """Otherwise the kills below would hit plain appends only."""
+    world = copied(spark, ready, tmp_path / "lake")
+    world.job(DAY_2, "publish_gold", receipts=ready[1])
+    operations = {table: commit_info(world.folder, table)["operation"] for table in ("silver/orders", TABLES[2])}
+    assert set(operations.values()) == {"MERGE"}
+    assert len(publish.PUBLICATIONS) == len(expected)
+
+
+@pytest.mark.parametrize("until", ["silver/orders", "all"], ids=["in silver's merge", "anywhere"])
+@pytest.mark.parametrize("seed", range(MOMENTS))
+def test_a_killed_publish_is_finished_by_the_next_attempt(ready, expected, lasts, spark, tmp_path, until, seed):  # noqa: F811
+    world = copied(spark, ready, tmp_path / "lake")
+    with driver(world.folder, ready[1]) as process:
+        moment = random.Random(f"{until}{seed}").uniform(0, lasts[until])  # noqa: S311
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(moment)
+        os.killpg(process.pid, signal.SIGKILL)
+    done = [table for table, version in versions(world.folder).items() if version]
+    receipt = world.job(DAY_2, "publish_gold", receipts=ready[1], attempt=2)
+    assert receipt["published"] is True
+    assert tables(world) == expected, f"killed after {moment:.2f} s, with commits of {done}"
+    assert set(world.versions().values()) == {1}  # one commit a table and step, whoever made it
+
+
+def copied(session, ready, folder):
+    patch = pytest.MonkeyPatch()
+    world = World(session, Path(shutil.copytree(ready[0], folder)), patch)
+    patch.undo()
+    return world
+
+
+def tables(world):
+    columns = {
+        "silver/fx_rates": ("rate_date", "currency", "rate"),
+        "silver/orders": ("order_id", "customer_id", "order_date", "currency", "amount"),
+        "gold/fct_daily_revenue": ("revenue_date", "currency", "orders", "revenue", "rate", "rate_date", "revenue_eur"),
+    }
+    return {table: world.rows(table, *names) for table, names in columns.items()}
+
+
+def versions(lake):
+    return {t: len(list((Path(lake) / t / "_delta_log").glob("*.json"))) - 1 for t in TABLES}
+
+
+def commit_info(lake, table):
+    last = max((lake / table / "_delta_log").glob("*.json"))
+    return next(action["commitInfo"] for line in last.open() if "commitInfo" in (action := json.loads(line)))
+
+
+@contextlib.contextmanager
+def driver(lake, keys):
+    """A driver that has begun to publish; it and its JVM are gone afterwards."""
+    document = World.request(World.__new__(World), DAY_2, "publish_gold", receipts=keys, lake=str(lake))
+    request = Path(lake).parent / "request.json"
+    request.write_text(json.dumps(document))
+    command = [sys.executable, str(SCRIPT), str(lake), str(request)]
+    environment = os.environ | {"PYTHONPATH": f"{SCRIPT.parent}{os.pathsep}{SCRIPT.parents[1]}"}
+    process = subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        assert process.stdout.readline() == "up\n"
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
