@@ -125,6 +125,11 @@ class Contract:
         return str(self.source["name"])
 
     @property
+    def quarantine(self) -> str:
+        """The table of the rows that were refused."""
+        return f"quarantine/{self.dataset if self.source is None else self.source_name}"
+
+    @property
     def location(self) -> str:
         """Where the source keeps its data, in words for a person: a prefix or a relation."""
         if self.source is None:

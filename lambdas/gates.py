@@ -74,8 +74,8 @@ def sentence(gate: str, run_id: str, verdict: Verdict, failed: list[str]) -> str
     return (
         f"{gate} is closed for run {run_id}: verdict {verdict.verdict or 'missing'}. {named}{more}. "
         f"Receipt: {verdict.receipt or 'none'}. No shared silver or gold table has changed. Put the source, the "
-        "contract or the code right, or waive the expectation for this run (`assay gate waive`), then redrive the "
-        "execution: it starts again at ingest"
+        "contract or the code right, or waive the expectation for this run (`assay gate waive`), or reject the rows "
+        "that fail it (`assay gate reject`), then redrive the execution: it starts again at ingest"
     )
 
 

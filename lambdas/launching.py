@@ -19,9 +19,10 @@ from lambdas.digests import check_compatible, released
 from lambdas.emr import JobRun
 from lambdas.intervals import from_iso
 from lambdas.jobs import Ask, Next, Work, decide
-from lambdas.ledger import FAILED, RUNNING, STARTING, DigestChange, Lease, Run, Step, Waiver
+from lambdas.ledger import FAILED, RUNNING, STARTING, DigestChange, Lease, Rejection, Run, Step, Waiver
 from lambdas.names import CHECKS, JobName
 from lambdas.outcomes import Outcome, answer_failure, answer_success, name_of, task_output
+from lambdas.rejections import concerning, rejections_of, superseded_by
 from lambdas.runtime import count, log
 from lambdas.settings import LaunchSettings
 from lambdas.settling import Settler
@@ -113,9 +114,10 @@ class Launcher(Settler):
         return written is not None
 
     def _start(self, run: Run, ask: Ask, step: Step, today: Work) -> bool:
-        leases = self.leases.acquire(step)
+        rejections = concerning(rejections_of(self.ledger, run), ask.step, ask.subject)
+        leases = self.leases.acquire(step, rejects=bool(rejections))
         name = name_of(step)
-        request = self.lake.create(name.request_key, self._request(run, ask, name, today))
+        request = self.lake.create(name.request_key, self._request(run, ask, name, today, rejections))
         job_run_id = self.jobs.start(start_job_run(self.settings, name)) or self.jobs.find(
             str(name), since=from_iso(run.opened_at)
         )
@@ -217,17 +219,21 @@ class Launcher(Settler):
             count("DigestsChanged")
             log("code or contracts changed under the run", step=ask.step, code_digest=today.code_digest)
 
-    def _request(self, run: Run, ask: Ask, name: JobName, today: Work) -> dict[str, object]:
+    def _request(
+        self, run: Run, ask: Ask, name: JobName, today: Work, rejections: list[Rejection]
+    ) -> dict[str, object]:
         return requests.build(
             ask=ask,
             name=name,
             run=run,
-            inputs=self._inputs(run, ask),
+            inputs=requests.without_rejected(self._inputs(run, ask), rejections),
             work=today,
             bucket=self.lake.bucket,
             secret_arn=self.settings.secret_arns.get(ask.subject) if ask.step == "ingest" else None,
             fail_from=self.settings.fail_from,
             waivers=self._waivers(ask),
+            rejections=rejections,
+            superseded=superseded_by(self.ledger, run) if rejections else [],
         )
 
     def _waivers(self, ask: Ask) -> list[Waiver]:

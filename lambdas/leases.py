@@ -31,6 +31,13 @@ def tables_written(step: str, subject: str) -> tuple[str, ...]:
     return ()
 
 
+def tables_of_rejected(step: str) -> tuple[str, ...]:
+    """The tables that a step writes only where a person has rejected rows; ingest's go under the lease of its table."""
+    if step == "bronze_to_silver":
+        return tuple(sorted(each.quarantine for each in contracts.load_all() if each.layer == "silver"))
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Leases:
     """Take and give back leases, looking at the holder's job run where one is held."""
@@ -39,17 +46,22 @@ class Leases:
     jobs: JobRuns
     sfn: SFNClient
 
-    def acquire(self, step: Step) -> list[Lease]:
+    def acquire(self, step: Step, *, rejects: bool = False) -> list[Lease]:
         """The leases that an attempt needs, all held by it.
 
+        Args:
+            step: the attempt.
+            rejects: whether a person has rejected rows that it would else pass on.
         Raises:
             LeaseHeldError: another attempt holds one and may still write.
         """
-        return [self._acquire(step, table) for table in tables_written(step.step, step.subject)]
+        tables = tables_written(step.step, step.subject) + (tables_of_rejected(step.step) if rejects else ())
+        return [self._acquire(step, table) for table in tables]
 
     def releases(self, step: Step) -> list[Replace]:
         """The writes that give back what an attempt holds."""
-        found = (self.ledger.lease(table) for table in tables_written(step.step, step.subject))
+        tables = tables_written(step.step, step.subject) + tables_of_rejected(step.step)
+        found = (self.ledger.lease(table) for table in tables)
         return [lease.change(held=False) for lease in found if lease and lease.is_held_by(step)]
 
     def _acquire(self, step: Step, table: str) -> Lease:

@@ -12,6 +12,7 @@ run#<run_id>                notice#<gate>#<round>#<redrive count>
                                                      Notice: people were told that a gate closed
 run#<run_id>                round#<redrive count>    NextRound: the round that a redrive opened
 run#<run_id>                waiver#<waiver id>       Waiver: an expectation that checks of the run pass over for a time
+run#<run_id>                rejection#<expectation>  Rejection: an expectation whose failing rows the run refuses
 lease#<table>               lease                    Lease: the one writer of a table
 arrivals#<source>           <object key>             Arrival: the run that takes a landed object
 
@@ -209,6 +210,23 @@ class Waiver(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rejection(Record):
+    """That the rows which fail an expectation are refused for a run: written once, never changed, without an end.
+
+    Attributes:
+        expectation: its name, as `contracts.waiving.result_name` writes it.
+        made_at: ISO UTC.
+    """
+
+    key_of = ("run#{self.run_id}", "rejection#{self.expectation}")
+    run_id: str
+    expectation: str
+    reason: str
+    by: str
+    made_at: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Lease(Record):
     """The one writer of a table.
 
@@ -322,6 +340,16 @@ class Ledger:
         """That notice, if it is on record."""
         return Notice.read(self._store.get(wanted.key["pk"], wanted.key["sk"]))
 
+    def notices(self, run_id: str) -> list[Notice]:
+        """What people were told of a run's gates."""
+        found = (Notice.read(item) for item in self._store.items(f"run#{run_id}", "notice#"))
+        return [notice for notice in found if notice]
+
+    def next_rounds(self, run_id: str) -> list[NextRound]:
+        """The rounds that redrives of a run opened."""
+        found = (NextRound.read(item) for item in self._store.items(f"run#{run_id}", "round#"))
+        return [each for each in found if each]
+
     def next_round(self, run_id: str, redrive_count: int) -> NextRound | None:
         """The round that a redrive opened, if it did."""
         return NextRound.read(self._store.get(f"run#{run_id}", f"round#{redrive_count}"))
@@ -334,6 +362,11 @@ class Ledger:
     def waiver(self, run_id: str, waiver_id: str) -> Waiver | None:
         """A waiver."""
         return Waiver.read(self._store.get(f"run#{run_id}", f"waiver#{waiver_id}"))
+
+    def rejections(self, run_id: str) -> list[Rejection]:
+        """All rejections of a run, oldest first."""
+        found = (Rejection.read(item) for item in self._store.items(f"run#{run_id}", "rejection#"))
+        return sorted((each for each in found if each), key=lambda each: (each.made_at, each.expectation))
 
     def lease(self, table: str) -> Lease | None:
         """Who writes a table."""

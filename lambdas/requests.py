@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from contracts import contract as contracts
 from contracts.contract import Contract
 from contracts.errors import InvalidRequestError
 from lambdas.arrivals import Landed
 from lambdas.digests import digest_of
 from lambdas.intervals import iso
 from lambdas.jobs import Ask, Work
-from lambdas.ledger import Run, Waiver
+from lambdas.ledger import Rejection, Run, Waiver
 from lambdas.names import JobName
 from lambdas.payloads import Json
 
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """What an attempt reads, and the digest that makes its commits idempotent."""
+    """What an attempt reads, and the digest that makes its commits idempotent.
+
+    `received` is the digest of what it reads alone; `digest` also covers the rows that it refuses of that.
+    """
 
     digest: str
     receipts: tuple[str, ...] = ()
     files: tuple[Landed, ...] = ()
+    received: str | None = None
 
 
 def file_inputs(contract: Contract, files: Sequence[Landed]) -> Inputs:
@@ -41,6 +46,14 @@ def receipt_inputs(receipts: Sequence[str]) -> Inputs:
     return Inputs(digest=digest_of(list(receipts)), receipts=tuple(receipts))
 
 
+def without_rejected(inputs: Inputs, rejections: Sequence[Rejection]) -> Inputs:
+    """The same inputs without the rows that fail what is rejected: another input, so it is written again."""
+    if not rejections:
+        return inputs
+    refused = [[each.expectation, contracts.load(each.expectation.split(":")[0]).digest] for each in rejections]
+    return replace(inputs, digest=digest_of([inputs.digest, refused]), received=inputs.digest)
+
+
 def build(
     *,
     ask: Ask,
@@ -52,6 +65,8 @@ def build(
     secret_arn: str | None,
     fail_from: Mapping[str, str],
     waivers: Sequence[Waiver],
+    rejections: Sequence[Rejection],
+    superseded: Sequence[str],
 ) -> Json:
     """The request object; it names all that decides what its job run does, `fail_from` and waivers among it.
 
@@ -76,7 +91,10 @@ def build(
         "secret_arn": secret_arn,
         "fail_from": {severity: int(count) for severity, count in fail_from.items()},
         "waivers": [_waiver(each) for each in waivers],
+        "rejections": [_rejection(each) for each in rejections],
+        "superseded": list(superseded),
         "input_digest": inputs.digest,
+        "received_digest": inputs.received or inputs.digest,
         "code_digest": work.code_digest,
         "contracts_digest": work.contracts_digest,
     }
@@ -98,4 +116,14 @@ def _waiver(waiver: Waiver) -> Mapping[str, str]:
         "reason": waiver.reason,
         "by": waiver.by,
         "until": waiver.until,
+    }
+
+
+def _rejection(rejection: Rejection) -> Mapping[str, str]:
+    return {
+        "run_id": rejection.run_id,
+        "expectation": rejection.expectation,
+        "reason": rejection.reason,
+        "by": rejection.by,
+        "made_at": rejection.made_at,
     }

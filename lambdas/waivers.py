@@ -47,8 +47,8 @@ def grant(ledger: Ledger, plea: Plea) -> Waiver:
         run_id=_open_run(ledger, plea.run_id),
         waiver_id=f"{plea.now:%Y%m%dT%H%M%SZ}-{plea.unique}",
         expectation=_known(plea.expectation.replace(", ", ",")),
-        reason=_said("reason", plea.reason),
-        by=_said("by", plea.by),
+        reason=said("reason", plea.reason),
+        by=said("by", plea.by),
         made_at=iso(plea.now),
         until=iso(plea.now + timedelta(hours=_hours(plea.hours))),
     )
@@ -97,13 +97,18 @@ def _known(name: str) -> str:
     return name
 
 
-def _said(what: str, text: str) -> str:
-    said = text.strip()
-    if not said:
-        raise InvalidRequestError(f"{what} is empty: a waiver is read by auditors, so say it")
-    if len(said) > MOST_CHARACTERS:
-        raise InvalidRequestError(f"{what} has {len(said)} characters; {MOST_CHARACTERS} are the most")
-    return said
+def said(what: str, text: str) -> str:
+    """What a person gives as their reason or name.
+
+    Raises:
+        InvalidRequestError: it says nothing, or too much.
+    """
+    words = text.strip()
+    if not words:
+        raise InvalidRequestError(f"{what} is empty: auditors read it, so say it")
+    if len(words) > MOST_CHARACTERS:
+        raise InvalidRequestError(f"{what} has {len(words)} characters; {MOST_CHARACTERS} are the most")
+    return words
 
 
 def _hours(hours: int) -> int:

@@ -1,4 +1,4 @@
-"""`assay gate`: let a held run pass in spite of an expectation, for a time and on the record."""
+"""`assay gate`: let a held run pass in spite of an expectation, or without the rows that fail it; on the record."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ import typer
 from rich.text import Text
 
 from contracts.errors import AssayError
-from lambdas.ledger import Ledger, Waiver
+from lambdas.ledger import Ledger, Rejection, Waiver
+from lambdas.receipts import Lake
+from lambdas.rejections import Refusal, rejections_of
+from lambdas.rejections import reject as refuse
 from lambdas.store import Store
 from lambdas.waivers import MOST_HOURS, Plea, grant, in_force
 from ops import show
 from ops.errors import OpsError
 from ops.platform import Platform, platform
 
-app = typer.Typer(help="Waive an expectation for a run, and list what was waived.", no_args_is_help=True)
+app = typer.Typer(
+    help="Waive an expectation for a run, or reject the rows that fail it, and list either.", no_args_is_help=True
+)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Stage = Annotated[str, typer.Option(help="local, dev or prod.")]
 Run = Annotated[str, typer.Option("--run", help="The run's id, as `assay explain` names it.")]
@@ -77,6 +82,66 @@ def waivers(run: Run, as_json: AsJson = False, stage: Stage = "local") -> None:
         show.CONSOLE.print(f"run {run} has no waivers", soft_wrap=True, highlight=False)
 
 
+@app.command()
+def reject(
+    run: Annotated[str, typer.Argument(help="The run's id, as `assay explain` names it.")],
+    reason: Annotated[str, typer.Option(help="Why these rows will never be right.")],
+    by: Annotated[str, typer.Option(help="Who answers for it.")],
+    expectation: Annotated[
+        list[str] | None,
+        typer.Option(help="<dataset>:<expectation>[:<column>], as `assay explain` names it; repeatable."),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All that closed the gate and speak of single rows.")
+    ] = False,
+    as_json: AsJson = False,
+    stage: Stage = "local",
+) -> None:
+    """Have a held run put the rows that fail an expectation into quarantine; redrive the run afterwards.
+
+    The rows are refused once the run is redriven, and the others go on. It is kept for ever, with who and why, and ends
+    with the run.
+    """
+    if bool(expectation) == everything:
+        raise OpsError("name what to reject by --expectation, or say --all; not both")
+    target = platform(stage)
+    lake = Lake(target.access.s3, target.lake_bucket)
+    refusal = Refusal(run_id=run, expectations=tuple(expectation or ()), reason=reason, by=by, now=now())
+    try:
+        made, left = refuse(ledger(target), lake.read, refusal)
+    except AssayError as error:
+        raise OpsError(str(error)) from error
+    if as_json:
+        print(show.as_json({"rejections": [rejected(each) for each in made], "left": left}))
+        return
+    for each in made:
+        words = f"rejected: the rows of run {each.run_id} that fail {each.expectation}, by {each.by}: {each.reason}"
+        show.CONSOLE.print(Text(words), soft_wrap=True)
+    for name in left:
+        show.CONSOLE.print(Text(f"not touched, though it failed: {name}"), soft_wrap=True)
+    show.CONSOLE.print(f"next: assay redrive {run}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def rejections(
+    run: Annotated[str, typer.Argument(help="The run's id, as `assay explain` names it.")],
+    as_json: AsJson = False,
+    stage: Stage = "local",
+) -> None:
+    """List what holds for a run of the rows that were rejected, oldest first, those of a run it supersedes among it."""
+    book = ledger(platform(stage))
+    found = book.run(run)
+    if found is None:
+        raise OpsError(f"run {run!r} is not in the ledger; `assay explain` names the run of an execution")
+    records = [rejected(each) for each in rejections_of(book, found)]
+    if as_json:
+        print(show.as_json(records))
+    elif records:
+        show.CONSOLE.print(show.rows(f"rejections of run {run}", records))
+    else:
+        show.CONSOLE.print(f"run {run} has no rejections", soft_wrap=True, highlight=False)
+
+
 def ledger(target: Platform) -> Ledger:
     """The ledger of a stage, under the user's own credentials."""
     return Ledger(Store(target.access.dynamodb, target.ledger_table))
@@ -99,3 +164,8 @@ def record(waiver: Waiver, *, in_force_now: bool) -> dict[str, Any]:
         "until": waiver.until,
         "in_force": in_force_now,
     }
+
+
+def rejected(rejection: Rejection) -> dict[str, Any]:
+    """A rejection as the commands print it."""
+    return {name: getattr(rejection, name) for name in ("run_id", "expectation", "by", "reason", "made_at")}

@@ -13,6 +13,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.text import Text
 
+from lambdas.rejections import may_be_rejected
 from local.home import Home
 from ops import contract_commands, deploy, executions, gate_commands, laptop, report, run, show
 from ops import demo as demonstration
@@ -135,6 +136,9 @@ def explain(execution: Execution, as_json: AsJson = False, stage: Stage = "local
         # on a line of its own, never broken, so that it can be copied
         words = f"to waive: assay gate waive --run {now.run_id} --expectation {expectation} --stage {stage}"
         show.CONSOLE.print(Text(words), soft_wrap=True)
+        if may_be_rejected(expectation):
+            words = f"to reject its rows: assay gate reject {now.run_id} --expectation {expectation} --stage {stage}"
+            show.CONSOLE.print(Text(words), soft_wrap=True)
 
 
 @app.command(name="report")
