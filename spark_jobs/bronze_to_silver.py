@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame, Observation
+from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as sf
 
 from contracts import contract as contracts
@@ -17,7 +17,8 @@ from spark_jobs.bronze import run_rows
 from spark_jobs.days import single_days
 from spark_jobs.job import Job
 from spark_jobs.lake import distinct_dates
-from spark_jobs.receipts import Lineage, Outcome, TableReceipt
+from spark_jobs.receipts import Lineage, Outcome, Rejected, TableReceipt
+from spark_jobs.rejections import REJECTED_BY, mark, of_dataset, quarantine
 from spark_jobs.transforms import orders, rates
 from spark_jobs.transforms.newest import EXISTING, newer_than
 
@@ -69,14 +70,24 @@ SILVER_TABLES = (
 def bronze_to_silver(job: Job) -> Outcome:
     """Write the candidates of every silver table."""
     written = tuple(_write(job, table) for table in SILVER_TABLES)
+    tables = tuple(receipt for receipt, _ in written)
+    rejections = tuple(each for _, rejected in written for each in rejected)
     return Outcome(
-        tables=written,
-        bases={each.table: each.version_before for each in written},
+        tables=tables,
+        rows=_counts(tables, rejections) if rejections else None,
+        rejections=rejections,
+        bases={each.table: each.version_before for each in tables},
         lineage=tuple(table.lineage for table in SILVER_TABLES),
     )
 
 
-def _write(job: Job, table: SilverTable) -> TableReceipt:
+def _counts(tables: Sequence[TableReceipt], rejections: Sequence[Rejected]) -> dict[str, int]:
+    accepted, quarantined = sum(each.rows for each in tables), sum(each.rows for each in rejections)
+    return {"received": accepted + quarantined, "accepted": accepted, "quarantined": quarantined}
+
+
+def _write(job: Job, table: SilverTable) -> tuple[TableReceipt, tuple[Rejected, ...]]:
+    """Write a table's candidates, and put those that a person has rejected into quarantine."""
     request, lake = job.request, job.lake
     contract = contracts.of_table(table.name)
     source = contracts.of_source(table.source)
@@ -91,6 +102,11 @@ def _write(job: Job, table: SilverTable) -> TableReceipt:
         candidates = rows.withColumn(EXISTING, sf.lit(False))
     else:
         candidates = newer_than(rows, current, table.key, table.order)
+    rejected: tuple[Rejected, ...] = ()
+    if rejections := of_dataset(request, contract):
+        marked = mark(candidates, contract, rejections, request).persist()
+        rejected = quarantine(job, contract, rejections, marked, _as_json(contract), _origin(job, table))
+        candidates = marked.where(sf.col(REJECTED_BY).isNull())
     path = f"candidates/{request.run_id}/{table.name}/{request.attempt}"
     counted = Observation(f"candidates of {table.name}")
     candidates = candidates.observe(
@@ -103,10 +119,28 @@ def _write(job: Job, table: SilverTable) -> TableReceipt:
     lake.write_candidates(candidates.select(*(name for name, _ in contract.columns)), path)
     count = counted.get
     job.log.write("candidates_written", table=table.name, rows=count["rows"], path=path)
-    return TableReceipt(
+    receipt = TableReceipt(
         table=table.name,
         version_before=base,
         version_after=base,
         path=path,
         **count,
     )
+    return receipt, rejected
+
+
+def _as_json(contract: Contract) -> Column:
+    """The candidate as JSON; its key and `_run_id` lead to the row of bronze that it comes from."""
+    return sf.to_json(sf.struct(*(name for name, _ in contract.columns)), {"ignoreNullFields": "false"})
+
+
+def _origin(job: Job, table: SilverTable) -> list[Column]:
+    """The columns of bronze's run; of a candidate, its file is known to bronze alone."""
+    return [
+        sf.lit(job.request.run_id).alias("_run_id"),
+        sf.lit(job.request.attempt).alias("_attempt"),
+        sf.lit(table.source).alias("_source"),
+        sf.lit(job.started_at).alias("_ingested_at"),
+        sf.lit(None).cast("string").alias("_file"),
+        sf.lit(None).cast("timestamp").alias("_received_at"),
+    ]

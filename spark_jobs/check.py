@@ -21,7 +21,8 @@ from spark_jobs.expectations import Batch, evaluate, verdict
 from spark_jobs.history import earlier_results
 from spark_jobs.job import BRONZE_TO_SILVER, INGEST, SILVER_TO_GOLD, Job
 from spark_jobs.quality_results import record
-from spark_jobs.receipts import Outcome, TableReceipt
+from spark_jobs.receipts import Outcome, Rejected, TableReceipt
+from spark_jobs.rejections import noted
 from spark_jobs.row_rules import parsed, row_rules, stored_schema
 from spark_jobs.transforms.daily_revenue import REMOVED
 from spark_jobs.waivers import passed_over
@@ -32,20 +33,19 @@ _NEEDED = frozenset(table.source for table in SILVER_TABLES)
 
 def check_bronze(job: Job) -> Outcome:
     """The verdict on what ingest appended. Its row rules were judged there, so only expectations are left."""
-    return _outcome(
-        job,
-        [
-            Batch(contract=each, rows=parsed(each, run_rows(job, each)), may_be_empty=True)
-            for each in contracts.sources()
-            if job.receipts.names(INGEST, each.source_name) or each.source_name in _NEEDED
-        ],
-    )
+    batches = [
+        Batch(contract=each, rows=parsed(each, run_rows(job, each)), may_be_empty=True)
+        for each in contracts.sources()
+        if job.receipts.names(INGEST, each.source_name) or each.source_name in _NEEDED
+    ]
+    return _outcome(job, batches, job.receipts.rejections(INGEST))
 
 
 def check_silver(job: Job) -> Outcome:
     """The verdict on the silver candidates."""
     tables = job.receipts.of(BRONZE_TO_SILVER).tables
-    return _outcome(job, [_candidates(job, each) for each in _all_of("silver", tables)])
+    batches = [_candidates(job, each) for each in _all_of("silver", tables)]
+    return _outcome(job, batches, job.receipts.rejections(BRONZE_TO_SILVER))
 
 
 def check_gold(job: Job) -> Outcome:
@@ -96,13 +96,13 @@ def _as_published(job: Job, path: str) -> DataFrame:
     return reduce(DataFrame.unionByName, (part.select(*names) for part in parts), nothing)
 
 
-def _outcome(job: Job, batches: list[Batch]) -> Outcome:
+def _outcome(job: Job, batches: list[Batch], rejections: tuple[Rejected, ...] = ()) -> Outcome:
     judged = [each.contract for each in batches]
     data_date = job.request.data_date
     history = earlier_results(job.lake.store, judged, data_date)
     measured = evaluate(batches, {"data_date": data_date}, history=history, table=lambda path: _as_published(job, path))
-    results, waivers = passed_over(measured, job.request.waivers)
+    results, waivers = passed_over(noted(measured, rejections), job.request.waivers)
     decided = verdict(results, job.request.fail_from)
     record(job, judged, results, decided)
     job.log.write("checked", verdict=decided)
-    return Outcome(verdict=decided, results=results, waivers=waivers)
+    return Outcome(verdict=decided, results=results, waivers=waivers, rejections=rejections)

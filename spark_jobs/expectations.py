@@ -20,6 +20,7 @@ from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
+from pyspark.sql.types import StructType
 
 from contracts.contract import Contract, Expectation
 from contracts.errors import InvalidRequestError, UnsupportedKeywordError
@@ -99,6 +100,22 @@ def evaluate(
     )
 
 
+def failing(contract: Contract, expectation: Expectation, schema: StructType, run: Values) -> tuple[Column, Column]:
+    """Which rows an expectation about each row judges, and which of those fail it; `mostly` plays no part.
+
+    Raises:
+        UnsupportedKeywordError: it is not about each row, or cannot be asked of these columns.
+    """
+    kind, kwargs = _kind(contract, expectation), _resolve(expectation.kwargs, run)
+    if not isinstance(kind, RowWise):
+        raise UnsupportedKeywordError(
+            f"{contract.dataset} {contract.version}: {expectation.type} is not about each row"
+        )
+    evaluated, fails = _compiled(contract, schema, expectation, kind, kwargs)
+    judged = condition(kwargs) & evaluated
+    return judged, judged & fails
+
+
 def verdict(results: Sequence[Result], fail_from: Mapping[str, int]) -> str:
     """PASS when no expectation failed, FAIL when as many of a severity did as `fail_from` says, else WARN.
 
@@ -135,11 +152,11 @@ def _measure(name: str, batch: Batch, around: _Around) -> list[DataFrame]:
     for index, expectation in enumerate(batch.contract.expectations):
         kind, kwargs = _kind(batch.contract, expectation), _resolve(expectation.kwargs, around.run)
         if isinstance(kind, RowWise):
-            evaluated, failing = _compiled(batch, expectation, kind, kwargs)
-            judged = condition(kwargs) & evaluated
-            aggregates += [_count(judged).alias(f"rows{index}"), _count(judged & failing).alias(f"failing{index}")]
+            judged, failed = failing(batch.contract, expectation, batch.rows.schema, around.run)
+            aggregates += [_count(judged).alias(f"rows{index}"), _count(failed).alias(f"failing{index}")]
         elif isinstance(kind, OneValue | Trend):
-            aggregates.append(_compiled(batch, expectation, kind, kwargs).alias(f"value{index}"))
+            measured = _compiled(batch.contract, batch.rows.schema, expectation, kind, kwargs)
+            aggregates.append(measured.alias(f"value{index}"))
         elif isinstance(kind, Repeats):
             frames.append(repeats.distinct(_repeating(batch, kind, kwargs), kind.columns(kwargs), index))
         elif isinstance(kind, Reference):
@@ -255,12 +272,13 @@ def _kind(contract: Contract, expectation: Expectation) -> Kind | Trend | Refere
     return kind
 
 
-def _compiled(batch: Batch, expectation: Expectation, kind: RowWise | OneValue | Trend, kwargs: Kwargs) -> Any:
+def _compiled(
+    contract: Contract, schema: StructType, expectation: Expectation, kind: RowWise | OneValue | Trend, kwargs: Kwargs
+) -> Any:
     """What the kind compiles to; its errors say whose expectation it is."""
     try:
-        return kind.compile(kwargs, batch.rows.schema)
+        return kind.compile(kwargs, schema)
     except UnsupportedKeywordError as error:
-        contract = batch.contract
         raise UnsupportedKeywordError(f"{contract.dataset} {contract.version}: {expectation.type}: {error}") from error
 
 

@@ -19,7 +19,9 @@ from contracts.errors import ContractViolationError, InvalidRequestError
 from contracts.text import EVERY_COLUMN
 from spark_jobs.delta_log import Commit
 from spark_jobs.job import Job
-from spark_jobs.receipts import Lineage, Outcome, TableReceipt
+from spark_jobs.receipts import Lineage, Outcome, Rejected, TableReceipt
+from spark_jobs.rejections import REJECTED_BY, counted, mark, of_dataset, quarantine
+from spark_jobs.request import Rejection
 from spark_jobs.row_rules import LAYOUT_COLUMN, RowRule, row_rules
 from spark_jobs.sources.files import find_line, read_files
 from spark_jobs.sources.json_lines import LINE_COLUMN
@@ -40,30 +42,35 @@ def ingest(job: Job) -> Outcome:
     commit = job.lake.committed(contract.table)
     if commit is not None:
         job.log.write("already_committed", table=contract.table, version=commit.version)
-        return _outcome(contract, commit)
+        return _outcome(job, contract, commit)
     rows = _read(job, contract)
     if rows is None:
         return _nothing_new(job, contract)
     compiled = row_rules(contract)
     rules = compiled.rules
     judged = rows.withColumn(BROKEN_RULE, compiled.first_broken)
-    attempt, quarantined = sf.lit(job.request.attempt), 0
+    rejected: tuple[Rejected, ...] = ()
     accepted = judged
+    if rejections := of_dataset(job.request, contract):
+        judged, rejected = _quarantine_rejected(job, contract, rejections, judged)
+        accepted = judged.where(sf.col(REJECTED_BY).isNull())
+    attempt, quarantined = sf.lit(job.request.attempt), sum(each.rows for each in rejected)
     if contract.tolerance > 0:
-        quarantined = _quarantine_broken(job, contract, judged, rules)
-        accepted = judged.where(sf.col(BROKEN_RULE).isNull())
+        quarantined += _quarantine_broken(job, contract, judged, rules)
+        accepted = accepted.where(sf.col(BROKEN_RULE).isNull())
     else:
         # judged and written in one pass: a broken row fails the write before its commit
         stop = sf.raise_error(sf.lit("a row breaks its contract")).cast("int")
         attempt = sf.when(sf.col(BROKEN_RULE).isNull(), attempt).otherwise(stop)
     bronze = accepted.select(*(field.name for field in contract.fields), *_run_columns(job, contract, attempt))
+    note = {"quarantined": quarantined, "rejected": {each.expectation: each.rows for each in rejected}}
     try:
-        commit = job.lake.append(bronze, contract.table, note={"quarantined": quarantined}, statistics=_RUN_STATISTICS)
+        commit = job.lake.append(bronze, contract.table, note=note, statistics=_RUN_STATISTICS)
     except (PySparkException, Py4JJavaError):
         _quarantine_broken(job, contract, judged, rules)  # raises, if broken rows were the reason
         raise
     job.log.write("committed", table=contract.table, version=commit.version, rows=_rows_of(commit))
-    return _outcome(contract, commit)
+    return _outcome(job, contract, commit)
 
 
 def lineage(contract: Contract) -> Lineage:
@@ -107,6 +114,16 @@ def _run_columns(job: Job, contract: Contract, attempt: Column) -> list[Column]:
     ]
 
 
+def _quarantine_rejected(
+    job: Job, contract: Contract, rejections: Sequence[Rejection], judged: DataFrame
+) -> tuple[DataFrame, tuple[Rejected, ...]]:
+    """The rows marked with who rejects them, and what was rejected; what breaks a rule is left to that rule."""
+    # read once: a database may answer otherwise when it is asked again
+    marked = mark(judged, contract, rejections, job.request, only=sf.col(BROKEN_RULE).isNull()).persist()
+    columns = _run_columns(job, contract, sf.lit(job.request.attempt))
+    return marked, quarantine(job, contract, rejections, marked, _raw_row(contract), columns)
+
+
 def _quarantine_broken(job: Job, contract: Contract, judged: DataFrame, rules: Sequence[RowRule]) -> int:
     """The number of rows that break a rule, all of them put into quarantine.
 
@@ -123,8 +140,8 @@ def _quarantine_broken(job: Job, contract: Contract, judged: DataFrame, rules: S
     if not by_rule:
         return 0
     quarantined: int = sum(row["rows"] for row in by_rule.values())
-    table = f"quarantine/{contract.source_name}"
-    if job.lake.committed(table) is None:
+    table = contract.quarantine
+    if job.lake.committed(table, job.request.transaction_of_received(table)) is None:
         _append_to_quarantine(job, contract, judged.where(broken.isNotNull()), rules, table)
     job.log.write("quarantined", table=table, rows=quarantined)
     if quarantined > contract.tolerance * received:
@@ -154,7 +171,7 @@ def _append_to_quarantine(
         _raw_row(contract).alias("row"),
         *_run_columns(job, contract, sf.lit(job.request.attempt)),
     )
-    job.lake.append(rows, table, note={})
+    job.lake.append(rows, table, note={}, transaction=job.request.transaction_of_received(table))
 
 
 def _raw_row(contract: Contract) -> Column:
@@ -184,7 +201,7 @@ def _violation(
     more = f"; {others} other rules are broken too" if others else ""
     detail = (
         f"{where}: {first['rows']} of {received} rows break it (expected {rule.expected}){more}. Nothing was written to"
-        f" {contract.table}; the rows are in quarantine/{contract.source_name}, run {job.request.run_id}."
+        f" {contract.table}; the rows are in {contract.quarantine}, run {job.request.run_id}."
         f" Have the source put right, then redrive the execution."
     )
     return ContractViolationError(contract.dataset, contract.version, rule.column, rule.rule, detail)
@@ -204,7 +221,7 @@ def _rows_of(commit: Commit) -> int:
     return commit.metrics.get("numOutputRows", 0)
 
 
-def _outcome(contract: Contract, commit: Commit) -> Outcome:
+def _outcome(job: Job, contract: Contract, commit: Commit) -> Outcome:
     """What the commit says, whichever attempt made it."""
     accepted, quarantined = _rows_of(commit), commit.note.get("quarantined", 0)
     table = TableReceipt(
@@ -218,6 +235,7 @@ def _outcome(contract: Contract, commit: Commit) -> Outcome:
         tables=(table,),
         rows={"received": accepted + quarantined, "accepted": accepted, "quarantined": quarantined},
         rows_attempt=commit.note["attempt"],
+        rejections=counted(of_dataset(job.request, contract), commit.note.get("rejected", {})),
         lineage=(lineage(contract),),
     )
 

@@ -89,12 +89,21 @@ class Lake:
         """Write candidates: plain files in a folder of this attempt's own, read only when its receipt names it."""
         rows.write.mode("overwrite").parquet(self.uri(path))
 
-    def committed(self, table: str) -> Commit | None:
+    def committed(self, table: str, transaction: str | None = None) -> Commit | None:
         """The commit that this step already made to a table, by this attempt or an earlier one."""
-        transaction = self.request.transaction(table)
+        transaction = transaction or self.request.transaction(table)
         return delta_log.find_transaction(self.store, table, transaction, self.request.opened_at)
 
-    def append(self, rows: DataFrame, table: str, *, note: Mapping[str, Any], statistics: Sequence[str] = ()) -> Commit:
+    def append(
+        self,
+        rows: DataFrame,
+        table: str,
+        *,
+        note: Mapping[str, Any],
+        statistics: Sequence[str] = (),
+        transaction: str | None = None,
+        replacing: str | None = None,
+    ) -> Commit:
         """Append rows in one commit; creates the table if there is none.
 
         Args:
@@ -102,20 +111,25 @@ class Lake:
             table: its path in the lake.
             note: what a rerun needs to rebuild the receipt.
             statistics: columns to keep file statistics for, when not the first 32.
+            transaction: its id; the step's own unless given.
+            replacing: a condition on rows of the table that this commit takes away; all of `rows` meet it.
         """
         options = dict(PROPERTIES)
         if statistics:
             options["delta.dataSkippingStatsColumns"] = ",".join(statistics)
+        if replacing:
+            options["replaceWhere"] = replacing
+        transaction = transaction or self.request.transaction(table)
         (
             rows.write.format("delta")
-            .mode("append")
+            .mode("overwrite" if replacing else "append")
             .options(**options)
-            .option("txnAppId", self.request.transaction(table))
+            .option("txnAppId", transaction)
             .option("txnVersion", 1)
             .option("userMetadata", self._note(note))
             .save(self.uri(table))
         )
-        return self._read_back(table)
+        return self._read_back(table, transaction)
 
     def merge(
         self, rows: DataFrame, contract: Contract, *, clauses: str, prune: str, note: Mapping[str, Any]
@@ -175,8 +189,8 @@ class Lake:
     def _note(self, note: Mapping[str, Any]) -> str:
         return json.dumps({**self.request.heading(), **note})
 
-    def _read_back(self, table: str) -> Commit:
-        commit = self.committed(table)
+    def _read_back(self, table: str, transaction: str | None = None) -> Commit:
+        commit = self.committed(table, transaction)
         if commit is None:
             raise CommitLostError(f"{table}: the commit just made is not in its log; another writer overwrote it")
         return commit

@@ -35,10 +35,23 @@ class TableReceipt:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rejected:
+    """A rejection, and how many rows it kept out: each row is counted under the first that refuses it."""
+
+    run_id: str
+    expectation: str
+    reason: str
+    by: str
+    made_at: str
+    rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What a job has to say; None and empty where a step has nothing of the kind.
 
-    `waivers` are those that passed over a failing result; such a result is `waived`.
+    `waivers` are those that passed over a failing result; such a result is `waived`. `rejections` are those by which
+    the step refused rows; a check names those of the rows that it judged.
     """
 
     tables: tuple[TableReceipt, ...] = ()
@@ -47,6 +60,7 @@ class Outcome:
     verdict: str | None = None
     results: tuple[Mapping[str, Any], ...] = ()
     waivers: tuple[Waiver, ...] = ()
+    rejections: tuple[Rejected, ...] = ()
     published: bool | None = None
     bases: Mapping[str, int | None] | None = None
     lineage: tuple[Lineage, ...] = ()
@@ -63,6 +77,7 @@ class Receipt:
     rows_attempt: int | None
     tables: tuple[TableReceipt, ...]
     bases: Mapping[str, int | None]
+    rejections: tuple[Rejected, ...] = ()
 
     def table(self, name: str) -> TableReceipt:
         """What the step did to a table."""
@@ -97,6 +112,10 @@ class Receipts:
     def tables(self) -> Iterator[TableReceipt]:
         """What the named steps did to tables, in the order in which they are named."""
         return (table for receipt in self._receipts for table in receipt.tables)
+
+    def rejections(self, step: str) -> tuple[Rejected, ...]:
+        """The rejections by which the named receipts of a step refused rows."""
+        return tuple(each for receipt in self._receipts if receipt.step == step for each in receipt.rejections)
 
     def names(self, step: str, subject: str) -> bool:
         """Whether the request names a receipt of a step."""
@@ -155,4 +174,5 @@ def _read(store: Store, key: str) -> Receipt:
         rows_attempt=document.get("rows_attempt"),
         tables=tuple(TableReceipt(**each) for each in document["tables"]),
         bases=document.get("bases") or {},
+        rejections=tuple(Rejected(**each) for each in document.get("rejections") or ()),
     )

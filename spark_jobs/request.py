@@ -42,13 +42,33 @@ class Waiver:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rejection:
+    """A person's word that the rows which fail an expectation are refused.
+
+    Attributes:
+        run_id: the run for which it was said: this one, or one that this one supersedes.
+        expectation: its name, as `contracts.waiving.result_name` writes it.
+        made_at: ISO UTC.
+    """
+
+    run_id: str
+    expectation: str
+    reason: str
+    by: str
+    made_at: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Request:
     """One job run's work.
 
     Attributes:
         interval_start: None for the whole history.
         fail_from: severity to the number of failed expectations that make a verdict FAIL.
+        received_digest: of what the step reads; input_digest also covers the rows that it refuses of that.
         waivers: what a check may pass over; none in a request that does not speak of them.
+        rejections: what a step that writes rows refuses, oldest first.
+        superseded: the runs whose place this one takes; named where there are rejections.
     """
 
     run_id: str
@@ -67,7 +87,10 @@ class Request:
     secret_arn: str | None
     input_digest: str
     fail_from: Mapping[str, int]
+    received_digest: str = ""
     waivers: tuple[Waiver, ...] = ()
+    rejections: tuple[Rejection, ...] = ()
+    superseded: tuple[str, ...] = ()
 
     def heading(self) -> dict[str, str | int]:
         """Who writes a commit: what the note of each begins with."""
@@ -76,6 +99,10 @@ class Request:
     def transaction(self, table: str) -> str:
         """The Delta transaction of this step's commit to a table: the same for every attempt on the same input."""
         return f"{table}:{self.run_id}:{self.step}:{self.subject}:{self.input_digest}"
+
+    def transaction_of_received(self, table: str) -> str:
+        """The same for what follows from the rows received alone, whichever of them a person rejects."""
+        return f"{table}:{self.run_id}:{self.step}:{self.subject}:{self.received_digest or self.input_digest}"
 
     @property
     def opened_at(self) -> datetime:
@@ -110,12 +137,16 @@ def parse_request(content: bytes) -> Request:
             secret_arn=document.get("secret_arn"),
             input_digest=document["input_digest"],
             fail_from={severity: int(count) for severity, count in document["fail_from"].items()},
+            received_digest=document.get("received_digest", document["input_digest"]),
             waivers=tuple(_waiver(each) for each in document.get("waivers", ())),
+            rejections=tuple(_rejection(each) for each in document.get("rejections", ())),
+            superseded=tuple(document.get("superseded", ())),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InvalidRequestError(f"not a request: {type(error).__name__}: {error}") from error
-    if not _RUN_ID.fullmatch(request.run_id):
-        raise InvalidRequestError(f"run_id {request.run_id!r}: expected a UTC timestamp and a UUID")
+    for run_id in (request.run_id, *request.superseded):
+        if not _RUN_ID.fullmatch(run_id):
+            raise InvalidRequestError(f"run_id {run_id!r}: expected a UTC timestamp and a UUID")
     for name in (request.step, request.subject):
         if not _NAME.fullmatch(name):
             raise InvalidRequestError(f"{name!r}: not the name of a step or subject")
@@ -138,3 +169,7 @@ def _file(document: Mapping[str, Any]) -> LandedFile:
 
 def _waiver(document: Mapping[str, Any]) -> Waiver:
     return Waiver(**{name: str(document[name]) for name in ("id", "expectation", "reason", "by", "until")})
+
+
+def _rejection(document: Mapping[str, Any]) -> Rejection:
+    return Rejection(**{name: str(document[name]) for name in ("run_id", "expectation", "reason", "by", "made_at")})
