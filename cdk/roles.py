@@ -32,7 +32,8 @@ def role(
 class JobAccess:
     """What a kind of job reads and writes in the lake, beside its request and its receipt.
 
-    `reads`, `writes` and `appends` are prefixes, a `*` stands for a run; what is appended to is never deleted from.
+    `reads`, `writes` and `appends` are prefixes, a `*` stands for a run or a dataset; what is appended to is never
+    deleted from.
     """
 
     reads: tuple[str, ...] = ()
@@ -46,7 +47,9 @@ JOB_ACCESS = {
     "check": JobAccess(
         reads=("bronze", "quarantine", "silver", "gold", "candidates", "quality/results"), appends=("quality/results",)
     ),
-    "silver": JobAccess(reads=("bronze", "silver", "candidates"), writes=("candidates/*/silver",)),
+    "silver": JobAccess(
+        reads=("bronze", "silver", "candidates", "quarantine"), writes=("candidates/*/silver", "quarantine/*_silver")
+    ),
     "gold": JobAccess(reads=("silver", "gold", "candidates"), writes=("candidates/*/gold",)),
     "publish": JobAccess(reads=("silver", "gold", "candidates"), writes=("silver", "gold")),
 }

@@ -22,7 +22,7 @@ from lambdas.jobs import Ask, Next, Work, decide
 from lambdas.ledger import FAILED, RUNNING, STARTING, DigestChange, Lease, Rejection, Run, Step, Waiver
 from lambdas.names import CHECKS, JobName
 from lambdas.outcomes import Outcome, answer_failure, answer_success, name_of, task_output
-from lambdas.rejections import concerning, rejections_of, superseded_by
+from lambdas.rejections import concerning, rejections_of
 from lambdas.runtime import count, log
 from lambdas.settings import LaunchSettings
 from lambdas.settling import Settler
@@ -233,7 +233,7 @@ class Launcher(Settler):
             fail_from=self.settings.fail_from,
             waivers=self._waivers(ask),
             rejections=rejections,
-            superseded=superseded_by(self.ledger, run) if rejections else [],
+            superseded=self.ledger.superseded_by(run) if rejections else [],
         )
 
     def _waivers(self, ask: Ask) -> list[Waiver]:

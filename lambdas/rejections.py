@@ -15,7 +15,7 @@ from contracts import contract as contracts
 from contracts.errors import InvalidRequestError, SourceUnavailableError
 from contracts.waiving import fails_by_row, may_be_waived, result_name
 from lambdas.intervals import iso
-from lambdas.ledger import OPEN, SUCCEEDED, Ledger, Notice, Rejection, Run
+from lambdas.ledger import SUCCEEDED, SUPERSEDED, Ledger, Notice, Rejection, Run
 from lambdas.names import WHOLE
 from lambdas.outcomes import name_of
 from lambdas.waivers import said
@@ -74,19 +74,9 @@ def reject(ledger: Ledger, read_receipt: ReadReceipt, refusal: Refusal) -> tuple
 
 def rejections_of(ledger: Ledger, run: Run) -> list[Rejection]:
     """What holds for a run: its own rejections, and those of the run that it supersedes; one an expectation."""
-    runs = [run.run_id, *superseded_by(ledger, run)]
+    runs = [run.run_id, *ledger.superseded_by(run)]
     found = {each.expectation: each for run_id in runs for each in ledger.rejections(run_id)}
     return sorted(found.values(), key=lambda each: (each.made_at, each.expectation))
-
-
-def superseded_by(ledger: Ledger, run: Run) -> list[str]:
-    """The run whose place a run took, the one whose place that took, and so on."""
-    found: list[str] = []
-    current: Run | None = run
-    while current is not None and (earlier := getattr(current, "supersedes", None)) and earlier not in found:
-        found.append(str(earlier))
-        current = ledger.run(str(earlier))
-    return found
 
 
 def concerning(rejections: Sequence[Rejection], step: str, subject: str) -> list[Rejection]:
@@ -126,8 +116,10 @@ def _open_run(ledger: Ledger, run_id: str) -> Run:
         raise InvalidRequestError(f"run {run_id!r} is not in the ledger; `assay explain` names the run of an execution")
     if run.status == SUCCEEDED:
         raise InvalidRequestError(f"run {run_id} has SUCCEEDED: its gates are passed, and there is nothing to reject")
-    if run.status != OPEN:
-        raise InvalidRequestError(f"run {run_id} is {run.status}: reject in the run that took its place")
+    if run.status == SUPERSEDED:
+        raise InvalidRequestError(
+            f"run {run_id} was superseded by run {run.superseded_by}: reject in that one, if a gate holds it"
+        )
     return run
 
 

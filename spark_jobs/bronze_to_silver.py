@@ -130,8 +130,8 @@ def _write(job: Job, table: SilverTable) -> tuple[TableReceipt, tuple[Rejected, 
 
 
 def _as_json(contract: Contract) -> Column:
-    """The candidate as JSON; its key and `_run_id` lead to the row of bronze that it comes from."""
-    return sf.to_json(sf.struct(*(name for name, _ in contract.columns)), {"ignoreNullFields": "false"})
+    """The candidate as JSON; its key and the run lead to the row of bronze that it comes from."""
+    return sf.to_json(sf.struct(*(field.name for field in contract.fields)), {"ignoreNullFields": "false"})
 
 
 def _origin(job: Job, table: SilverTable) -> list[Column]:

@@ -13,6 +13,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
 
 from contracts.contract import Contract, Expectation
+from contracts.text import EVERY_COLUMN
 from contracts.waiving import fails_by_row, result_name
 from spark_jobs.expectations import Result, failing
 from spark_jobs.job import Job
@@ -137,7 +138,7 @@ def _quarantined(
     about = sf.array(
         *(
             sf.struct(
-                sf.lit(_column(contract, each)).cast("string").alias("column"),
+                sf.lit(_column(contract, each)).alias("column"),
                 sf.lit(each.expectation.split(":")[1]).alias("rule"),
                 sf.lit(f"rejected by {each.by}: {each.reason}").alias("reason"),
             )
@@ -155,8 +156,8 @@ def _quarantined(
     )
 
 
-def _column(contract: Contract, rejection: Rejection) -> str | None:
-    return next((each.column for each in _named(contract, rejection)), None)
+def _column(contract: Contract, rejection: Rejection) -> str:
+    return next((each.column for each in _named(contract, rejection) if each.column), EVERY_COLUMN)
 
 
 def _earlier(request: Request, contract: Contract) -> str:

@@ -66,9 +66,20 @@ def test_a_function_writes_its_own_log_only(actor):
 @pytest.mark.parametrize(
     ("actor", "writes"),
     [
-        ("ingest", ["bronze/fx_rates/x", "quarantine/fx_rates/x", "runs/r/ingest/fx_rates/1.json"]),
+        (
+            "ingest",
+            [
+                "bronze/fx_rates/x",
+                "quarantine/fx_rates/x",
+                "quarantine/orders_silver/x",
+                "runs/r/ingest/fx_rates/1.json",
+            ],
+        ),
         ("check", ["quality/results/_delta_log/00000000000000000001.json", "runs/r/check_bronze/all/1.json"]),
-        ("silver", ["candidates/r/silver/orders/1/x", "runs/r/bronze_to_silver/all/1.json"]),
+        (
+            "silver",
+            ["candidates/r/silver/orders/1/x", "quarantine/orders_silver/x", "runs/r/bronze_to_silver/all/1.json"],
+        ),
         ("gold", ["candidates/r/gold/fct_daily_revenue/1/x", "runs/r/silver_to_gold/all/1.json"]),
         ("publish", ["silver/orders/x", "gold/fct_daily_revenue/x", "runs/r/publish_gold/all/1.json"]),
     ],
@@ -80,6 +91,7 @@ def test_a_job_writes_only_what_is_its_own(actor, writes):
         "silver/orders/x",
         "gold/fct_daily_revenue/x",
         "quarantine/fx_rates/x",
+        "quarantine/orders_silver/x",
         "candidates/r/silver/orders/1/x",
         "candidates/r/gold/fct_daily_revenue/1/x",
         "requests/r/x.json",

@@ -8,13 +8,15 @@ from lambdas_world import TABLE, World
 from moto import mock_aws
 from typer.testing import CliRunner
 
-from lambdas.ledger import Ledger
+from lambdas.ledger import Ledger, Notice, Step
 from lambdas.store import Store
 from ops import executions, gate_commands, main
 from ops.errors import OpsError
 from ops.platform import Access, Platform
 
 RATE = "fx_rates_silver:expect_column_values_to_be_between:rate"
+MAXIMUM = "fx_rates_silver:expect_column_max_to_be_between:rate_date"
+BUCKET = "assay-test-lake"
 
 
 @pytest.fixture
@@ -22,7 +24,7 @@ def ledger(monkeypatch):
     keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
     access = Access(region="eu-west-1", credentials=keys)
     target = Platform(
-        stage="dev", access=access, lake_bucket="", code_bucket="", ledger_table=TABLE, snowflake_secret_arn="",
+        stage="dev", access=access, lake_bucket=BUCKET, code_bucket="", ledger_table=TABLE, snowflake_secret_arn="",
         application_id="", state_machines={},
     )  # fmt: skip
     monkeypatch.setattr(gate_commands, "platform", {"dev": target}.__getitem__)
@@ -44,6 +46,24 @@ def run(ledger):
     opened = World().open_run()
     assert ledger.add(opened)
     return opened.run_id
+
+
+@pytest.fixture
+def held(ledger, run):
+    """A run whose silver gate closed: two expectations failed, one of them about single rows."""
+    checked = Step(
+        run_id=run, step="check_silver", subject="all", round=0, attempt=1, status="SUCCEEDED", token="t",
+        token_order="0", redrive_count=0,
+    )  # fmt: skip
+    assert ledger.write(checked.create(), Notice(run_id=run, gate="SilverGate", round=0, redrive_count=0).create())
+    results = [
+        dict(zip(("dataset", "expectation", "column"), name.split(":"), strict=True), severity="error", success=False)
+        for name in (RATE, MAXIMUM)
+    ]
+    s3 = gate_commands.platform("dev").access.s3
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    s3.put_object(Bucket=BUCKET, Key=f"runs/{run}/check_silver/all/1.json", Body=json.dumps({"results": results}))
+    return run
 
 
 def assay(*arguments):
@@ -105,6 +125,59 @@ def test_what_is_refused_is_one_sentence_and_leaves_nothing(ledger, run, changes
 
 def test_waivers_of_an_unknown_run_are_refused(ledger):
     code, _, error = assay("waivers", "--run", "nobody")
+    assert code == 1
+    assert "'nobody' is not in the ledger" in error
+
+
+def reject(run, *arguments):
+    return assay("reject", run, "--reason", "the bank withdrew it", "--by", "Ada", *arguments)
+
+
+@pytest.mark.parametrize("named", [("--expectation", RATE), ("--all",)])
+def test_a_rejection_is_written_printed_and_listed(ledger, held, named):
+    assert assay("rejections", held)[:2] == (0, f"run {held} has no rejections\n")
+    code, said, _ = reject(held, *named)
+    assert (code, said) == (
+        0,
+        (
+            f"rejected: the rows of run {held} that fail {RATE}, by Ada: the bank withdrew it\n"
+            f"not touched, though it failed: {MAXIMUM}\n"
+            f"next: assay redrive {held}\n"
+        ),
+    )
+    [written] = ledger.rejections(held)
+    [listed] = json.loads(assay("rejections", held, "--json")[1])
+    assert listed == {
+        "run_id": held, "expectation": RATE, "by": "Ada", "reason": "the bank withdrew it", "made_at": written.made_at,
+    }  # fmt: skip
+    assert "the bank withdrew it" in assay("rejections", held)[1]
+
+
+def test_a_rejection_can_be_read_by_a_program(held):
+    code, said, _ = reject(held, "--expectation", RATE, "--json")
+    assert code == 0
+    answer = json.loads(said)
+    assert ([each["expectation"] for each in answer["rejections"]], answer["left"]) == ([RATE], [MAXIMUM])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param((), "name what to reject by --expectation, or say --all; not both", id="nothing"),
+        pytest.param(("--all", "--expectation", RATE), "not both", id="both"),
+        pytest.param(("--expectation", MAXIMUM), "waive it", id="about-the-table"),
+    ],
+)
+def test_what_cannot_be_rejected_is_one_sentence_and_leaves_nothing(ledger, held, arguments, words):
+    code, said, error = reject(held, *arguments)
+    assert (code, said) == (1, "")
+    assert words in error
+    assert "\n" not in error
+    assert ledger.rejections(held) == []
+
+
+def test_rejections_of_an_unknown_run_are_refused(ledger):
+    code, _, error = assay("rejections", "nobody")
     assert code == 1
     assert "'nobody' is not in the ledger" in error
 

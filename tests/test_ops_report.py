@@ -59,6 +59,21 @@ def checked(*results, **more):
     return of([receipt("check_silver", results=list(results), verdict="FAIL", **more)])
 
 
+def test_rejected_rows_are_on_the_page_with_who_and_why():
+    name = "expect_column_values_to_not_be_null"
+    seen = result(RATES, name, "USD", {"rows": 1, "unexpected": 0, "rejected": 2}, {})
+    rejection = {
+        "run_id": RUN, "expectation": f"{RATES}:{name}:USD", "by": "Ada (on call)", "reason": "no dollars that day",
+        "made_at": "2026-07-31T07:00:00Z", "rows": 2,
+    }  # fmt: skip
+    said = text(page.render(of([receipt("check_bronze", results=[seen], verdict="PASS", rejections=[rejection])])))
+    assert (
+        f"rejected 2 rows that failed {RATES}:{name}:USD, by Ada (on call) at 2026-07-31T07:00:00Z: no dollars that day"
+        in said
+    )
+    assert "0 of 1 rows unexpected, 2 rejected before" in said
+
+
 def only(found):
     """The one result of the one check."""
     (group,) = next(gate for gate in found.gates if gate.checks).checks[0].groups
@@ -155,7 +170,13 @@ def test_values_are_only_text_on_the_page():
         )
     ]
     receipts = [
-        receipt("check_gold", results=results, verdict=EVIL, waivers=[dict.fromkeys(WAIVER, EVIL)]),
+        receipt(
+            "check_gold",
+            results=results,
+            verdict=EVIL,
+            waivers=[dict.fromkeys(WAIVER, EVIL)],
+            rejections=[dict.fromkeys(("expectation", "by", "reason", "made_at", "rows"), EVIL)],
+        ),
         receipt("ingest", "fx_rates", status=EVIL, error=EVIL, dataset=EVIL, column=EVIL, rule=EVIL),
     ]
     lines = [
@@ -461,7 +482,7 @@ ODD_RESULT = st.fixed_dictionaries({}, optional={
 })  # fmt: skip
 ODD_RECEIPT = st.fixed_dictionaries({"step": st.sampled_from(["ingest", "check_bronze"]) | ODD}, optional={
     "subject": ODD, "attempt": ODD, "round": ODD, "status": ODD, "verdict": ODD, "rows": ODD, "error": ODD, "started_at": ODD, "ended_at": ODD,
-    "results": st.lists(ODD_RESULT | ODD, max_size=3) | ODD, "waivers": st.lists(ODD_RESULT, max_size=2) | ODD,
+    "results": st.lists(ODD_RESULT | ODD, max_size=3) | ODD, "waivers": st.lists(ODD_RESULT, max_size=2) | ODD, "rejections": st.lists(ODD_RESULT, max_size=2) | ODD,
 })  # fmt: skip
 
 

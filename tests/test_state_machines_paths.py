@@ -18,8 +18,9 @@ import pytest
 from lambdas_world import ACCOUNT, BUCKET, EXECUTION, ROLES, TABLE, World, refusal
 
 from contracts import contract as contracts
-from contracts.errors import SourceUnavailableError
+from contracts.errors import InvalidRequestError, SourceUnavailableError
 from lambdas import aws, runtime
+from lambdas.rejections import Refusal, reject
 from lambdas.waivers import Plea, grant
 from local.seams import moto_asl
 from ops.workflow_lint import SUBSTITUTIONS
@@ -416,6 +417,36 @@ def test_superseding_run_finishes_the_day_and_the_dead_one_cannot_be_redriven(
     started = len(day.world.emr.runs)
     assert dead.run().error == "RunSupersededError"
     assert len(day.world.emr.runs) == started
+
+
+def test_rejected_rows_open_the_gate_that_they_closed(day: Day) -> None:
+    """Held; the rows rejected; in the next round ingest is asked to refuse them, and the gate passes."""
+    usd = "fx_rates_bronze:expect_column_values_to_not_be_null:USD"
+    dataset, expectation, column = usd.split(":")
+    failed = {"dataset": dataset, "expectation": expectation, "column": column, "severity": "error", "success": False}
+
+    def asked(step: str, attempt: int) -> dict[str, Any]:
+        if step != "check_bronze":
+            return {}
+        [key] = [
+            each
+            for each in day.world.s3.objects
+            if re.fullmatch(f"requests/[^/]+/ingest/fx_rates/{attempt}.json", each)
+        ]
+        refused = (day.world.lake.read(key) or {})["rejections"]
+        return {"verdict": "PASS"} if refused else {"verdict": "FAIL", "results": [failed]}
+
+    day.script = asked
+    execution = Execution()
+    assert execution.run().error == "QualityGateClosedError"
+    run_id = day.world.emr.runs["00job001"]["name"].split(":")[0]
+    now = datetime.now(UTC).replace(microsecond=0)
+    asked_for = Refusal(run_id=run_id, expectations=(), reason="r", by="Ada", now=now)
+    reject(day.world.ledger, day.world.lake.read, asked_for)
+    outcome = execution.run()
+    assert (outcome.status, outcome.states[0]) == ("SUCCEEDED", "HoldAtBronzeGate")
+    with pytest.raises(InvalidRequestError, match="has SUCCEEDED"):
+        reject(day.world.ledger, day.world.lake.read, asked_for)
 
 
 def test_later_gate_that_closes_after_an_earlier_one_was_redriven(day: Day) -> None:

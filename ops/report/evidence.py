@@ -25,6 +25,7 @@ from ops.report.model import (
     Intake,
     Quarantine,
     QuarantinedRow,
+    Rejection,
     Result,
     Source,
     Waiver,
@@ -128,6 +129,7 @@ def _gate(
             Waiver(**{name: printable(str(each.get(name) or "")) for name in Waiver.__dataclass_fields__})
             for each in _mappings(receipt.get("waivers"))
         )
+        rejections = tuple(map(_rejection, _mappings(receipt.get("rejections"))))
         # the trend ends in the latest check, so it would say nothing about an earlier one
         groups = _groups(receipt, {} if index else series, contract_of)
         verdict = receipt.get("verdict")
@@ -136,10 +138,16 @@ def _gate(
                 attempt=_attempt(key, receipt),
                 verdict=printable(str(verdict)) if verdict else None,
                 waivers=waivers,
+                rejections=rejections,
                 groups=groups,
             )
         )
     return Gate(layer=layer, checks=tuple(checks))
+
+
+def _rejection(each: Document) -> Rejection:
+    said = {name: printable(str(each.get(name) or "")) for name in ("expectation", "by", "reason", "made_at")}
+    return Rejection(**said, rows=_whole(each.get("rows")))
 
 
 def _groups(receipt: Document, series: Mapping[Any, Any], contract_of: ContractOf) -> tuple[Group, ...]:

@@ -141,7 +141,8 @@ def observed(contract: Contract | None, result: Mapping[str, Any]) -> Shown:
     if counts_of(value) is not None:
         rows, unexpected = counts_of(value) or (0, 0)
         share = f" ({percent(unexpected / rows)})" if unexpected and rows else ""
-        return Shown(text=f"{unexpected:,} of {rows:,} rows unexpected{share}")
+        kept_out = f", {value['rejected']:,} rejected before" if "rejected" in value else ""
+        return Shown(text=f"{unexpected:,} of {rows:,} rows unexpected{share}{kept_out}")
     if _speaks_of_personal(contract, result) and not (_COUNTING.search(name) and _is_number(value)):
         return MASKED
     return shown(value)
@@ -173,9 +174,10 @@ def expected(contract: Contract | None, result: Mapping[str, Any]) -> tuple[tupl
 
 def counts_of(value: Any) -> tuple[int, int] | None:
     """Rows, and how many of them are unexpected, where that is what was observed."""
-    if isinstance(value, Mapping) and set(value) == {"rows", "unexpected"}:
-        rows, unexpected = value["rows"], value["unexpected"]
-        if type(rows) is int and type(unexpected) is int and 0 <= unexpected <= rows < 2**63:
+    if isinstance(value, Mapping) and set(value) | {"rejected"} == {"rows", "unexpected", "rejected"}:
+        rows, unexpected, rejected = value["rows"], value["unexpected"], value.get("rejected", 0)
+        counts = all(type(each) is int and 0 <= each < 2**63 for each in (rows, unexpected, rejected))
+        if counts and unexpected <= rows:
             return rows, unexpected
     return None
 

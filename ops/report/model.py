@@ -77,12 +77,24 @@ class Waiver:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rejection:
+    """Who refused the rows that fail an expectation, why, when, and how many there were."""
+
+    expectation: str
+    by: str
+    reason: str
+    made_at: str
+    rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Check:
     """One attempt at a gate's check; no verdict where the job failed."""
 
     attempt: Attempt
     verdict: str | None
     waivers: tuple[Waiver, ...]
+    rejections: tuple[Rejection, ...]
     groups: tuple[Group, ...]
 
     @property
