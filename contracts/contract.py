@@ -22,6 +22,7 @@ from contracts.errors import ContractError, UnknownContractError
 from contracts.expectation_types import GX_TYPES, PIPELINE_TYPES, REFERENCE
 from contracts.expected_days import ExpectedDays
 from contracts.keywords import RULES, check_row, column_types
+from contracts.patterns import PatternError, java_pattern
 from contracts.shapes import Shape, json_type, shape_of
 from contracts.strict_json import StrictJsonError
 
@@ -314,6 +315,13 @@ def _verify_files(contract: Contract) -> None:
         raise ContractError(f"{where}: x-assay.parse goes with a source of files, and with no other")
     if contract.parse is None:
         return
+    try:
+        # it is asked of every key that lands, whoever names it
+        java_pattern(source["pattern"])
+    except PatternError as error:
+        raise ContractError(f"{where}: source.pattern {source['pattern']}: {error}") from error
+    if contract.parse.delimiter in '"\r\n':
+        raise ContractError(f"{where}: parse.delimiter {contract.parse.delimiter!r} quotes a cell or ends a line")
     for field in contract.fields:
         if not field.required and not field.nullable:
             raise ContractError(f"{where}: column {field.name} may be left out of a file, so it must allow null")

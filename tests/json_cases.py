@@ -14,7 +14,7 @@ PROPERTIES = {
 }
 
 
-def document_of(*, null_tokens=(), minimum_rows=1, pattern="[^/]+[.]jsonl", name="events", **about):
+def document_of(*, null_tokens=(), minimum_rows=1, pattern="^[^/.]+[.]jsonl$", name="events", **about):
     """What a contract file of JSON lines says; `about` changes its x-assay."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

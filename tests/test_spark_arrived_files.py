@@ -77,7 +77,7 @@ def landing(spark, tmp_path, monkeypatch):  # noqa: F811
 
 
 def csv_document(**about):
-    document = document_of(name="rates", pattern=".+[.]csv")
+    document = document_of(name="rates", pattern="^[^.]+[.]csv$")
     document |= {"properties": CSV_PROPERTIES, "required": ["day", "rate"]}
     parse = {
         "layout": "csv",
@@ -105,7 +105,7 @@ ODD_KEYS = [
 
 
 def test_json_lines_of_odd_keys_are_kept_as_they_are_written(landing):
-    landing.release(document_of(pattern=".+[.]jsonl"))
+    landing.release(document_of(pattern="^[^.]+[.]jsonl$"))
     files = [landing.put(key, row(id=f'"{n}"') + b"\n") for n, key in enumerate(ODD_KEYS)]
     more = (
         b"\xef\xbb\xbf" + row(amount="1E+2", note='"caf\\u00e9"', id='"100"') + b"\r\n\n" + row(id='"101"', flag="true")
@@ -179,7 +179,7 @@ def test_a_header_of_2000_columns_is_refused_by_the_first_that_is_too_many(landi
 
 
 def test_a_header_alone_is_nothing_new_at_the_weekend_and_a_fault_on_a_working_day(landing):
-    source = document_of(name="rates", pattern=".+[.]csv")["x-assay"]["source"]
+    source = document_of(name="rates", pattern="^[^.]+[.]csv$")["x-assay"]["source"]
     expected = {"weekdays": ["thursday", "friday"], "holidays": [], "file": "r-%Y-%m-%d.csv"}
     landing.release(csv_document(source=source | {"expected": expected}))
     header = b"day;rate;note\n"
@@ -195,7 +195,7 @@ def test_a_header_alone_is_nothing_new_at_the_weekend_and_a_fault_on_a_working_d
      "a\u2028b.jsonl", "x" * 1010 + ".jsonl", "a.jsonl.tmp", "b/_temporary/a.jsonl"],
 )  # fmt: skip
 def test_a_key_that_spark_would_read_otherwise_or_not_at_all_is_refused(landing, name):
-    landing.release(document_of(pattern=".+[.]jsonl"))
+    landing.release(document_of(pattern="^(?:[^.]*[.]){1,9}jsonl$"))
     file = {"key": f"landing/events/{name}", "etag": None, "size": 1, "modified_at": "2026-07-30T16:00:00Z"}
     receipt = landing.ingest("events", file)
     assert receipt["error"] == "InvalidRequestError"
@@ -214,6 +214,11 @@ def test_a_contract_that_two_readers_could_read_in_two_ways_is_refused(landing):
     expected = {"weekdays": ["friday"], "holidays": [], "file": "%Y-%m-%d.csv"}
     with pytest.raises(contracts.ContractError, match=r"%Y-%m-%d\.csv does not match source\.pattern"):
         landing.release(document_of(source=source | {"expected": expected}))
+    for pattern, words in (("^.*[.]jsonl$", "can match what follows"), (".+", r"begin the pattern with \^")):
+        with pytest.raises(contracts.ContractError, match=rf"source\.pattern .*{words}"):
+            landing.release(document_of(pattern=pattern))
+    with pytest.raises(contracts.ContractError, match=r"parse\.delimiter '\"' quotes a cell or ends a line"):
+        landing.release(csv_document(parse=csv_document()["x-assay"]["parse"] | {"delimiter": '"'}))
     parse = document_of()["x-assay"]["parse"] | {"delimiter": ","}
     with pytest.raises(contracts.ContractError, match=r"parse: 'delimiter' is not one of \['layout', "):
         landing.release(document_of(parse=parse))
