@@ -14,6 +14,7 @@ import csv
 import io
 import math
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,16 +25,22 @@ from contracts.errors import ContractError, ContractViolationError
 NUMBER_PATTERN = r"^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$"
 INTEGER_PATTERN = r"^-?(0|[1-9][0-9]{0,17})$"  # what a 64-bit integer holds with certainty
 EVERY_COLUMN = "*"
+# what a blank line may be made of: all that Unicode counts as space
+BLANK = (
+    "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
 _NUMBER = re.compile(NUMBER_PATTERN)
 _INTEGER = re.compile(INTEGER_PATTERN)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """The columns that a file's first line names, and whether each line ends in a delimiter."""
+    """The columns that a file's header names, whether each line ends in a delimiter, and which line it is, from 1."""
 
     columns: tuple[str, ...]
     trailing_empty_column: bool
+    line: int
 
 
 def read_head(
@@ -78,7 +85,7 @@ def read_lines(
         if truncated:
             raise violation(contract, key, EVERY_COLUMN, "layout", "no line ends in the head of the file: not CSV")
         raise violation(contract, key, EVERY_COLUMN, "header", "the file is empty")
-    header = _header(contract, key, first[1])
+    header = _header(contract, key, *first)
     return header, _rows(contract, key, header, lines)
 
 
@@ -130,7 +137,8 @@ def line_of(contract: Contract, data: bytes, wanted: Mapping[str, str] | str) ->
     delimiter = parse_of(contract).delimiter
     names: list[str] = []
     text = data.removeprefix(codecs.BOM_UTF8).decode("utf-8", errors="replace")
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, given in enumerate(io.StringIO(text, newline=None), start=1):  # as a reader counts lines
+        line = given.removesuffix("\n")
         cells = next(csv.reader([line], delimiter=delimiter), [])
         names = names or cells
         if line == wanted or dict(zip(names, cells, strict=False)) == wanted:
@@ -191,6 +199,7 @@ def _decode(contract: Contract, key: str, data: bytes, truncated: bool) -> str:
 
 def _records(contract: Contract, key: str, text: str) -> Iterator[tuple[int, list[str]]]:
     """Line number and cells of each line that is not blank."""
+    csv.field_size_limit(sys.maxsize)  # else a cell of 131,073 characters is refused here, and nowhere else
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=parse_of(contract).delimiter, strict=True)
     line = 1
     while True:
@@ -202,29 +211,31 @@ def _records(contract: Contract, key: str, text: str) -> Iterator[tuple[int, lis
             raise violation(contract, key, EVERY_COLUMN, "layout", f"line {line}: {error}") from error
         if reader.line_num > line:
             raise violation(contract, key, EVERY_COLUMN, "layout", f"line {line}: a cell spans lines")
-        if cells and (len(cells) > 1 or cells[0].strip()):
+        if cells and (len(cells) > 1 or cells[0].strip(BLANK)):
             yield line, cells
         line = reader.line_num + 1
 
 
-def _header(contract: Contract, key: str, cells: Sequence[str]) -> Header:
+def _header(contract: Contract, key: str, line: int, cells: Sequence[str]) -> Header:
     names = list(cells)
     trailing = parse_of(contract).trailing_empty_column and names[-1] == ""
     if trailing:
         names.pop()
     known = [field.name for field in contract.fields]
     if not set(known).intersection(names):
-        detail = f"line 1 names none of the {len(known)} columns: not CSV of this layout"
+        detail = f"line {line} names none of the {len(known)} columns: not CSV of this layout"
         raise violation(contract, key, EVERY_COLUMN, "header", detail)
     for field in contract.fields:
         if field.required and field.name not in names:
-            raise violation(contract, key, field.name, "required", "line 1: the column is missing")
+            raise violation(contract, key, field.name, "required", f"line {line}: the column is missing")
     for name in names:
         if name not in known:
-            raise violation(contract, key, name, "additionalProperties", "line 1: the column is not in the contract")
+            raise violation(
+                contract, key, name, "additionalProperties", f"line {line}: the column is not in the contract"
+            )
         if names.count(name) > 1:
-            raise violation(contract, key, name, "header", "line 1: the column is there more than once")
-    return Header(columns=tuple(names), trailing_empty_column=trailing)
+            raise violation(contract, key, name, "header", f"line {line}: the column is there more than once")
+    return Header(columns=tuple(names), trailing_empty_column=trailing, line=line)
 
 
 def _rows(

@@ -1,6 +1,6 @@
 """Vendors' files from the landing prefix, every cell or value as the text that it is.
 
-Source: the contract's `source` and `parse`; Spark's CSV options (mode PERMISSIVE keeps a malformed line whole).
+Source: the contract's `source` and `parse`; contracts/text.py and contracts/json_lines.py for what a line may be.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from contracts.contract import JSON_LINES, Contract
 from contracts.errors import InvalidRequestError, SourceUnavailableError
 from spark_jobs.lake import Lake
 from spark_jobs.request import LandedFile
-from spark_jobs.row_rules import LAYOUT_COLUMN, SHAPE_COLUMN, text_schema
+from spark_jobs.row_rules import LAYOUT_COLUMN, SHAPE_COLUMN
+from spark_jobs.sources.csv_lines import rows_of_lines as rows_of_cells
 from spark_jobs.sources.json_lines import LINE_COLUMN, rows_of_lines
 from spark_jobs.storage import Head
 
 HEAD_BYTES = 64 * 1024
 LARGEST_FILE_SEARCHED = 64 * 1024 * 1024  # for the line of a violation; beyond, the row itself must do
-_TRAILING = "_trailing"
+_HEAD = "_head"  # whether a line comes no later than the header
+_PLACES = (1 << 33) - 1  # the bits of monotonically_increasing_id that say where in its partition a row is
 
 
 def read_files(lake: Lake, contract: Contract, files: Sequence[LandedFile]) -> DataFrame:
@@ -66,29 +68,13 @@ def _read_cells(lake: Lake, contract: Contract, file: LandedFile) -> DataFrame:
     head = _head(lake, contract, file)
     truncated, minimum = head.size > len(head.data), _minimum_rows(lake, contract, file)
     header = text.read_header(contract, file.key, head.data, truncated, minimum)
-    columns = [*header.columns, *([_TRAILING] if header.trailing_empty_column else [])]
-    delimiter = text.parse_of(contract).delimiter
-    lines = (
-        lake.spark.read.format("csv")
-        .schema(text_schema([*columns, LAYOUT_COLUMN]))
-        .options(header=True, enforceSchema=True, sep=delimiter, quote='"', escape='"', encoding="UTF-8")
-        .options(mode="PERMISSIVE", columnNameOfCorruptRecord=LAYOUT_COLUMN, columnPruning=False, maxCharsPerColumn=-1)
-        .load(_path(lake, file))
+    # a file's first block is the first of its partition, whose rows are counted from 0
+    place = sf.monotonically_increasing_id().bitwiseAND(sf.lit(_PLACES))
+    lines = lake.spark.read.text(_path(lake, file)).select(
+        "value", ((sf.col("_metadata.file_block_start") == 0) & (place < header.line)).alias(_HEAD)
     )
-    layout = sf.col(LAYOUT_COLUMN)
-    if header.trailing_empty_column:
-        # Spark's null is an empty cell; anything else after the last column makes the line malformed
-        whole_line = sf.concat_ws(delimiter, *(sf.coalesce(column, sf.lit("")) for column in columns))
-        layout = sf.coalesce(layout, sf.when(sf.col(_TRAILING).isNotNull(), whole_line))
-    return lines.select(
-        *(_cell(field.name, header) for field in contract.fields), layout.alias(LAYOUT_COLUMN), *_origin(file)
-    )
-
-
-def _cell(name: str, header: text.Header) -> Column:
-    """A column's text; null where the file leaves the column out."""
-    given = sf.coalesce(name, sf.lit("")) if name in header.columns else sf.lit(None).cast("string")
-    return given.alias(name)
+    rows = rows_of_cells(contract, header, lines.where(~sf.col(_HEAD)))
+    return rows.select("*", *_origin(file))
 
 
 def _origin(file: LandedFile) -> list[Column]:
