@@ -22,7 +22,7 @@ from spark_jobs.request import Rejection, Request
 from spark_jobs.row_rules import parsed
 
 REJECTED_BY = "_rejected_by"  # the index of the first rejection that refuses the row, null for none
-_GIVEN = "_given"
+_GIVEN, _ONLY = "_given", "_only"
 
 
 def of_dataset(request: Request, contract: Contract) -> tuple[Rejection, ...]:
@@ -49,16 +49,15 @@ def mark(
         request: names the values of the run.
         only: which rows may be rejected; all unless told.
     """
-    given = parsed(contract, rows.withColumn(_GIVEN, sf.struct("*")))
+    rejectable = sf.lit(True) if only is None else only
+    given = parsed(contract, rows.withColumns({_GIVEN: sf.struct("*"), _ONLY: rejectable}))
     run = {"data_date": request.data_date}
     refuses = sf.lit(None).cast("int")
     for index, rejection in reversed(list(enumerate(rejections))):
         for expectation in _named(contract, rejection):
             _, fails = failing(contract, expectation, given.schema, run)
             refuses = sf.when(fails, sf.lit(index)).otherwise(refuses)
-    if only is not None:
-        refuses = sf.when(only, refuses)
-    return given.select(f"{_GIVEN}.*", refuses.alias(REJECTED_BY))
+    return given.select(f"{_GIVEN}.*", sf.when(sf.col(_ONLY), refuses).alias(REJECTED_BY))
 
 
 def quarantine(

@@ -141,7 +141,7 @@ def observed(contract: Contract | None, result: Mapping[str, Any]) -> Shown:
     if counts_of(value) is not None:
         rows, unexpected = counts_of(value) or (0, 0)
         share = f" ({percent(unexpected / rows)})" if unexpected and rows else ""
-        kept_out = f", {value['rejected']:,} rejected before" if "rejected" in value else ""
+        kept_out = f", {rejected:,} rejected before" if (rejected := (value or {}).get("rejected")) is not None else ""
         return Shown(text=f"{unexpected:,} of {rows:,} rows unexpected{share}{kept_out}")
     if _speaks_of_personal(contract, result) and not (_COUNTING.search(name) and _is_number(value)):
         return MASKED
