@@ -3,6 +3,8 @@ import json
 import pytest
 from cdk_templates import STAGES, allows, listed, properties, resources, statements
 
+from contracts import contract as contracts
+
 FUNCTIONS = (
     "open-run",
     "validate-contracts",
@@ -103,6 +105,12 @@ def test_a_job_writes_only_what_is_its_own(actor, writes):
     assert sorted(place for place in places if allows("dev", actor, "s3:PutObject", f"{LAKE}/{place}")) == sorted(
         writes
     )
+
+
+def test_the_silver_job_writes_the_quarantine_of_each_silver_dataset_and_no_source_s():
+    for contract in contracts.load_all():
+        allowed = allows("dev", "silver", "s3:PutObject", f"{LAKE}/{contract.quarantine}/x")
+        assert allowed == (contract.layer == "silver")
 
 
 @pytest.mark.parametrize("actor", JOBS)

@@ -138,10 +138,10 @@ def observed(contract: Contract | None, result: Mapping[str, Any]) -> Shown:
     value, name = result.get("observed"), str(result.get("expectation"))
     if name.startswith(ROW_RULE) and _is_number(value):
         return shown(value)
-    if counts_of(value) is not None:
+    if isinstance(value, Mapping) and counts_of(value) is not None:
         rows, unexpected = counts_of(value) or (0, 0)
         share = f" ({percent(unexpected / rows)})" if unexpected and rows else ""
-        kept_out = f", {rejected:,} rejected before" if (rejected := (value or {}).get("rejected")) is not None else ""
+        kept_out = f", {value['rejected']:,} rejected before" if "rejected" in value else ""
         return Shown(text=f"{unexpected:,} of {rows:,} rows unexpected{share}{kept_out}")
     if _speaks_of_personal(contract, result) and not (_COUNTING.search(name) and _is_number(value)):
         return MASKED
