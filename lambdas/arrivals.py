@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from contracts.contract import Contract
 from contracts.errors import SourceUnavailableError
 from contracts.landing import takes
-from lambdas.ledger import SUCCEEDED, Arrival, Ledger, Run
+from lambdas.ledger import SUCCEEDED, Ledger, Run
+from lambdas.records import Arrival
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -52,7 +53,7 @@ def decide_claim(
     Args:
         landed: the object.
         arrival: the claim on its key.
-        run_id: the run that asks.
+        run_id: the run that asks, or its arrival set: the name under which it claims.
         superseded: the runs whose place it took, and with it their claims.
         holder_status: the ledger's status of the run that holds the claim, looked up only when it matters.
     """
@@ -84,6 +85,8 @@ def list_landed(s3: S3Client, bucket: str, contract: Contract) -> list[Landed]:
 def claim(ledger: Ledger, contract: Contract, landed: list[Landed], run: Run) -> list[Landed]:
     """Claim for a run what no other run has; claims stand before any file is read.
 
+    A run of an arrival set has its claims already, and takes nothing beside them.
+
     Returns:
         The objects that are the run's. One that was deleted from the landing prefix is not among them.
     Raises:
@@ -91,22 +94,42 @@ def claim(ledger: Ledger, contract: Contract, landed: list[Landed], run: Run) ->
     """
     source, superseded = contract.source_name, ledger.superseded_by(run)
     known = ledger.arrivals(source)
-    return [each for each in landed if _claimed(ledger, source, each, known.get(each.key), run.run_id, superseded)]
+    if run.arrival_set:
+        known = {key: arrival for key, arrival in known.items() if arrival.run_id == run.arrival_set}
+        landed = [each for each in landed if each.key in known]
+    return [each for each in landed if _claimed(ledger, source, each, known.get(each.key), run.claimant, superseded)]
 
 
-def held_by_others(ledger: Ledger, contract: Contract, run: Run) -> list[str]:
-    """Keys of the source's files that other runs took; those of the runs whose place this one took are its own."""
-    own = {run.run_id, *ledger.superseded_by(run)}
-    known = ledger.arrivals(contract.source_name)
-    return [key for key, arrival in known.items() if arrival.run_id not in own]
+@dataclass(frozen=True, kw_only=True)
+class Elsewhere:
+    """Keys of a source's files that a run leaves to others.
+
+    Attributes:
+        taken: by other runs, those of arrival sets among them.
+        waiting: in arrival sets whose run has not been opened.
+    """
+
+    taken: list[str]
+    waiting: list[str]
+
+
+def held_by_others(ledger: Ledger, contract: Contract, run: Run) -> Elsewhere:
+    """The source's files that are not the run's; those of the runs whose place it took are its own."""
+    own = {run.claimant, *ledger.superseded_by(run)}
+    others = {key: each for key, each in ledger.arrivals(contract.source_name).items() if each.run_id not in own}
+    sets = {each.run_id for each in others.values() if each.is_of_a_set}
+    unopened = {name for name in sets if not (found := ledger.arrival_set(name)) or found.run_id is None}
+    return Elsewhere(
+        taken=[key for key, each in others.items() if each.run_id not in unopened],
+        waiting=[key for key, each in others.items() if each.run_id in unopened],
+    )
 
 
 def _claimed(
     ledger: Ledger, source: str, landed: Landed, arrival: Arrival | None, run_id: str, superseded: Collection[str]
 ) -> bool:
-    def holder_status(holder: str) -> str:
-        run = ledger.run(holder)
-        return run.status if run else SUCCEEDED
+    def holder_status(_: str) -> str:
+        return ledger.status_of_claim(arrival) if arrival else SUCCEEDED
 
     for _ in range(TRIES):
         decision = decide_claim(landed, arrival, run_id, superseded, holder_status)
@@ -116,7 +139,8 @@ def _claimed(
             wanted = Arrival(source=source, object_key=landed.key, etag=landed.etag, run_id=run_id)
             written = ledger.add(wanted)
         else:
-            written = ledger.change(arrival, etag=landed.etag, run_id=run_id)
+            # a listing tells no version and no sequencer, and those on record are of another version
+            written = ledger.change(arrival, etag=landed.etag, run_id=run_id, version_id=None, sequencer=None)
         if written:
             return True
         arrival = ledger.arrival(source, landed.key)

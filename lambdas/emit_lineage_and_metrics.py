@@ -33,7 +33,7 @@ def lambda_handler(event: Mapping[str, Any]) -> Json:
     aws.s3().put_object(Bucket=settings.lake_bucket, Key=key, Body=text.encode(), ContentType="application/x-ndjson")
     runtime.count("LineageEventsLeftOut", left_out)
     opened, now = from_iso(run.opened_at), datetime.now(UTC)
-    for each in measurements(receipts, (now - opened).total_seconds() if opened else 0.0):
+    for each in measurements(run.workflow, receipts, (now - opened).total_seconds() if opened else 0.0):
         with single_metric(name=each.name, unit=each.unit, value=each.value, namespace=runtime.NAMESPACE) as metric:
             metric.add_dimension(name=each.dimension, value=each.of)
             metric.add_dimension(name="stage", value=settings.stage)

@@ -66,6 +66,12 @@ def interval_for(data_date: date, watermark: datetime | None) -> Interval:
     return Interval(start=watermark if end > watermark else midnight, end=end)
 
 
+def whole_day(data_date: date) -> Interval:
+    """The UTC day itself."""
+    midnight = datetime.combine(data_date, time(), UTC)
+    return Interval(start=midnight, end=midnight + timedelta(days=1))
+
+
 def iso(moment: datetime) -> str:
     """A UTC time as the requests and the ledger write it: 2026-07-31T00:00:00Z."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

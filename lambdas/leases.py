@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types_boto3_stepfunctions import SFNClient
 
 TRIES = 5
+PUBLISHED = {"publish_silver": ("silver",), "publish_gold": ("silver", "gold")}
 
 
 def tables_written(step: str, subject: str) -> tuple[str, ...]:
@@ -26,9 +27,8 @@ def tables_written(step: str, subject: str) -> tuple[str, ...]:
     """
     if step == "ingest":
         return (contracts.of_source(subject).table,)
-    if step == "publish_gold":
-        return tuple(sorted(each.table for each in contracts.load_all() if each.layer in {"silver", "gold"}))
-    return ()
+    layers = PUBLISHED.get(step, ())
+    return tuple(sorted(each.table for each in contracts.load_all() if each.layer in layers)) if layers else ()
 
 
 def tables_of_rejected(step: str) -> tuple[str, ...]:

@@ -14,59 +14,27 @@ run#<run_id>                round#<redrive count>    NextRound: the round that a
 run#<run_id>                waiver#<waiver id>       Waiver: an expectation that checks of the run pass over for a time
 run#<run_id>                rejection#<expectation>  Rejection: an expectation whose failing rows the run refuses
 lease#<table>               lease                    Lease: the one writer of a table
-arrivals#<source>           <object key>             Arrival: the run that takes a landed object
+arrivals#<source>           <object key>             Arrival: the run, or the set, that takes a landed object
+arrival_set#<name>          set                      ArrivalSet: objects that arrived together, and their run
 
 Nothing here expires: an item is small, and a lost one would let a day run twice.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, Self, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from contracts.errors import InvalidRequestError, RunSupersededError
 from lambdas.names import PIPELINE
-from lambdas.store import Create, Item, Replace, Store
+from lambdas.records import Arrival, ArrivalSet, Record
+from lambdas.store import Create, Replace, Store
 
 OPEN, SUCCEEDED, FAILED, SUPERSEDED = "OPEN", "SUCCEEDED", "FAILED", "SUPERSEDED"
 STARTING, RUNNING = "STARTING", "RUNNING"
 
 
 RecordT = TypeVar("RecordT", bound="Record")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """An item of the ledger; rev is the revision that was read, 0 for one not yet written."""
-
-    rev: int = 0
-    key_of: ClassVar[tuple[str, str]]
-
-    @property
-    def key(self) -> dict[str, str]:
-        """The table's key."""
-        pk, sk = self.key_of
-        return {"pk": pk.format(self=self), "sk": sk.format(self=self)}
-
-    @classmethod
-    def read(cls, item: Item | None) -> Self | None:
-        """The record that an item holds."""
-        if item is None:
-            return None
-        known = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in item.items() if name in known})
-
-    def values(self) -> dict[str, Any]:
-        """What the item holds besides its key and revision."""
-        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "rev"}
-
-    def create(self) -> Create:
-        """The write that makes it."""
-        return Create(self.key | self.values())
-
-    def change(self, **changes: Any) -> Replace:
-        """The write that changes it, if nobody else did since it was read."""
-        return Replace(self.key | {"rev": self.rev}, changes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +73,9 @@ class Run(Record):
         supersedes, superseded_by: the run whose place it took, and the one that took its place.
         code_digest, contracts_digest: as pinned by OpenRun.
         schemas: dataset to [version, digest of its row schema], as pinned by OpenRun.
+        workflow: whose execution it is.
+        arrival_set: the set of objects that it takes, and nothing else; None for a run that takes what is unclaimed.
+        sources: those of its set; None for all that the stage runs.
     """
 
     key_of = ("run#{self.run_id}", "run")
@@ -121,6 +92,14 @@ class Run(Record):
     schemas: dict[str, list[str]]
     supersedes: str | None = None
     superseded_by: str | None = None
+    workflow: str = PIPELINE
+    arrival_set: str | None = None
+    sources: list[str] | None = None
+
+    @property
+    def claimant(self) -> str:
+        """Under which name it claims landed objects."""
+        return self.arrival_set or self.run_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,17 +232,6 @@ class Lease(Record):
         return self.held and (self.run_id, self.step, self.subject, self.attempt) == mine
 
 
-@dataclass(frozen=True, kw_only=True)
-class Arrival(Record):
-    """Which run takes a landed object, and the version of it that the run saw last."""
-
-    key_of = ("arrivals#{self.source}", "{self.object_key}")
-    source: str
-    object_key: str
-    etag: str
-    run_id: str
-
-
 class Ledger:
     """Reads and conditional writes of the records above."""
 
@@ -380,3 +348,18 @@ class Ledger:
     def arrival(self, source: str, object_key: str) -> Arrival | None:
         """Who takes a landed object."""
         return Arrival.read(self._store.get(f"arrivals#{source}", object_key))
+
+    def arrival_set(self, name: str) -> ArrivalSet | None:
+        """A set of objects that arrived together."""
+        return ArrivalSet.read(self._store.get(f"arrival_set#{name}", "set"))
+
+    def status_of_claim(self, arrival: Arrival) -> str:
+        """The status of the run that takes a landed object; OPEN while its set has no run yet."""
+        run_id: str | None = arrival.run_id
+        if arrival.is_of_a_set:
+            found = self.arrival_set(arrival.run_id)
+            run_id = found.run_id if found else None
+            if run_id is None:
+                return OPEN
+        run = self.run(str(run_id))
+        return run.status if run else SUCCEEDED

@@ -25,7 +25,6 @@ from openlineage.client.serde import Serde
 from contracts import contract as contracts
 from contracts.errors import UnknownContractError
 from lambdas import ledger
-from lambdas.names import PIPELINE
 
 PRODUCER = "urn:assay:pipeline"
 LIMIT_BYTES = 1_000_000
@@ -53,7 +52,7 @@ def events(run: ledger.Run, receipts: Sequence[Mapping[str, Any]], places: Place
     """One COMPLETE event a receipt, and one for the run as a whole, which is the parent of the others."""
     parent = parent_run.ParentRunFacet(
         run=parent_run.Run(runId=pipeline_run_id(run.run_id)),
-        job=parent_run.Job(namespace=places.jobs, name=PIPELINE),
+        job=parent_run.Job(namespace=places.jobs, name=run.workflow),
     )
     nominal = nominal_time_run.NominalTimeRunFacet(
         nominalStartTime=run.interval_start or run.interval_end, nominalEndTime=run.interval_end
@@ -64,7 +63,7 @@ def events(run: ledger.Run, receipts: Sequence[Mapping[str, Any]], places: Place
         eventType=RunState.COMPLETE,
         producer=PRODUCER,
         run=Run(runId=pipeline_run_id(run.run_id), facets={"nominalTime": nominal}),
-        job=Job(namespace=places.jobs, name=PIPELINE),
+        job=Job(namespace=places.jobs, name=run.workflow),
     )
     return [*steps, whole]
 
@@ -107,7 +106,7 @@ def _event(
         eventType=RunState.COMPLETE,
         producer=PRODUCER,
         run=Run(runId=str(identity), facets={"parent": parent, "nominalTime": nominal}),
-        job=Job(namespace=places.jobs, name=f"{PIPELINE}.{step}.{subject}"),
+        job=Job(namespace=places.jobs, name=f"{parent.job.name}.{step}.{subject}"),
         inputs=_judged(receipt, places) + [InputDataset(namespace=places.lake, name=source) for source in sources],
         outputs=[_output(edge, written.get(edge["output"], {}), places) for edge in edges],
     )

@@ -22,7 +22,7 @@ class Measurement:
     of: str
 
 
-def measurements(receipts: Iterable[Mapping[str, Any]], run_seconds: float) -> list[Measurement]:
+def measurements(workflow: str, receipts: Iterable[Mapping[str, Any]], run_seconds: float) -> list[Measurement]:
     """Rows in, quarantined and out, and seconds: by source, by table, by step, and of the run."""
     found = []
     receipts = list(receipts)
@@ -33,7 +33,7 @@ def measurements(receipts: Iterable[Mapping[str, Any]], run_seconds: float) -> l
             found.append(_rows("RowsIn", rows["received"], "source", subject))
             found.append(_rows("QuarantinedRows", rows["quarantined"], "source", subject))
     found += [_rows("RowsOut", rows, "table", table) for table, rows in shared_tables(receipts).items()]
-    found.append(_seconds("RunSeconds", run_seconds, "pipeline", "daily_batch"))
+    found.append(_seconds("RunSeconds", run_seconds, "pipeline", workflow))
     return found
 
 

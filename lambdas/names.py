@@ -9,13 +9,25 @@ from datetime import datetime
 
 from contracts.errors import InvalidRequestError
 
-STEPS = ("ingest", "check_bronze", "bronze_to_silver", "check_silver", "silver_to_gold", "check_gold", "publish_gold")
+STEPS = (
+    "ingest",
+    "check_bronze",
+    "bronze_to_silver",
+    "check_silver",
+    "publish_silver",
+    "silver_to_gold",
+    "check_gold",
+    "publish_gold",
+)
 LAYERS = ("bronze", "silver", "gold")
 CHECKS = tuple(f"check_{layer}" for layer in LAYERS)
 PIPELINE = "daily_batch"
+FILE_ARRIVAL = "file_arrival"
+WORKFLOWS = (PIPELINE, FILE_ARRIVAL)
 WHOLE = "all"
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+SET_PREFIX = "arrivals-"
 _RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{32}")
 
 

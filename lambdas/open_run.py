@@ -9,6 +9,7 @@ from typing import Any
 
 from lambdas import aws, runtime
 from lambdas.digests import released
+from lambdas.names import PIPELINE
 from lambdas.opening import Opening, open_run
 from lambdas.payloads import Json, text_of
 from lambdas.settings import OpenSettings
@@ -19,12 +20,13 @@ def lambda_handler(event: Mapping[str, Any]) -> Json:
     """Open the run of an execution.
 
     Args:
-        event: execution_arn, and request: the execution's input.
+        event: execution_arn, request: the execution's input, and workflow: whose it is; the daily one's unless told.
     """
     settings = runtime.settings(OpenSettings)
     opening = Opening(
         execution_arn=text_of(event, "execution_arn"),
         request=event.get("request") or {},
+        workflow=event.get("workflow") or PIPELINE,
         now=datetime.now(UTC).replace(microsecond=0),
         unique=uuid.uuid4().hex,
         code_digest=settings.code_digest,

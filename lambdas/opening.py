@@ -1,18 +1,19 @@
-"""Open the run of an execution: one run a data date, one data date a run; a run may take the place of a dead one."""
+"""Open the run of an execution: one run a data date, or a set of arrivals; a run may take the place of a dead one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from contracts.errors import InvalidRequestError, SourceUnavailableError
 from lambdas.digests import Released
-from lambdas.intervals import from_iso, interval_for, iso, requested_date
+from lambdas.intervals import from_iso, interval_for, iso, requested_date, whole_day
 from lambdas.ledger import OPEN, SUPERSEDED, IntervalClaim, Ledger, Run, RunPointer, Watermark
-from lambdas.names import new_run_id
+from lambdas.names import FILE_ARRIVAL, PIPELINE, new_run_id
 from lambdas.payloads import Json
+from lambdas.records import SEALED, ArrivalSet
 from lambdas.store import Create, Replace
 
 TRIES = 10
@@ -26,6 +27,7 @@ class Opening:
         now: UTC; it names the run and decides nothing.
         unique: 32 hex digits of a random UUID.
         sources: the sources that the stage runs.
+        workflow: whose execution it is.
         can_still_run: whether an execution, by ARN, runs or is about to; asked only where a run is to be superseded.
     """
 
@@ -36,6 +38,7 @@ class Opening:
     code_digest: str
     released: Released
     sources: tuple[str, ...]
+    workflow: str = PIPELINE
     can_still_run: Callable[[str], bool]
 
 
@@ -44,14 +47,18 @@ def open_run(ledger: Ledger, opening: Opening) -> Json:
 
     Returns:
         disposition OPENED with the run of this execution, the same one when asked again; or ALREADY_DONE with the run
-        of the execution that claimed the date first.
+        of the execution that claimed the date, or the set, first.
     Raises:
-        InvalidRequestError: the input names no date, or a run that cannot be superseded.
+        InvalidRequestError: the input names no date, no set that was gathered, or a run that cannot be superseded.
         RunSupersededError: the run of this execution was superseded.
         SourceUnavailableError: other runs kept opening at the same moment.
     """
     if "supersedes" in opening.request:
         return _supersede(ledger, opening)
+    if opening.workflow == FILE_ARRIVAL:
+        return _open_for_arrivals(ledger, opening)
+    if "arrival_set" in opening.request:
+        raise InvalidRequestError(f"a set of arrivals is for the {FILE_ARRIVAL} workflow; start that one with it")
     data_date = requested_date(opening.request)
     for _ in range(TRIES):
         mine = ledger.run_of(opening.execution_arn)
@@ -83,6 +90,37 @@ def open_run(ledger: Ledger, opening: Opening) -> Json:
     raise SourceUnavailableError(f"{data_date}: other runs kept opening at the same moment; ask again")
 
 
+def _open_for_arrivals(ledger: Ledger, opening: Opening) -> Json:
+    """Open the run of a set of arrivals; neither the watermark nor the claims on data dates know of it."""
+    name = str(opening.request.get("arrival_set"))
+    for _ in range(TRIES):
+        mine = ledger.run_of(opening.execution_arn)
+        if mine:
+            return _answer("OPENED", ledger.live_run(mine.run_id), opening.sources)
+        found = ledger.arrival_set(name)
+        if found is None or found.status != SEALED:
+            raise InvalidRequestError(
+                f"{name!r} is no set of arrivals ready for a run; gather_arrivals makes sets and starts their runs"
+            )
+        owner = ledger.run(found.run_id) if found.run_id else None
+        if owner:
+            return _answer("ALREADY_DONE", owner, opening.sources)
+        day = whole_day(date.fromisoformat(found.data_date))
+        run = _new_run(
+            opening,
+            data_date=found.data_date,
+            interval_start=iso(day.start) if day.start else None,
+            interval_end=iso(day.end),
+            workflow=FILE_ARRIVAL,
+            arrival_set=name,
+            sources=found.sources,
+        )
+        pointer = RunPointer(execution_arn=run.execution_arn, run_id=run.run_id)
+        if ledger.write(run.create(), pointer.create(), found.change(run_id=run.run_id)):
+            return _answer("OPENED", run, opening.sources)
+    raise SourceUnavailableError(f"{name}: other executions kept opening it at the same moment; ask again")
+
+
 def _supersede(ledger: Ledger, opening: Opening) -> Json:
     """Take the place of a run whose execution is dead, its data date and interval with it, in one write."""
     if set(opening.request) != {"supersedes"}:
@@ -98,7 +136,11 @@ def _supersede(ledger: Ledger, opening: Opening) -> Json:
         successor = ledger.run(old.superseded_by) if old.superseded_by else None
         if successor:
             return _answer("ALREADY_DONE", successor, opening.sources)
-        claim = ledger.interval_claim(old.data_date)
+        if old.workflow != opening.workflow:
+            raise InvalidRequestError(f"run {old_id} is of {old.workflow}; start that workflow to supersede it")
+        claim: IntervalClaim | ArrivalSet | None = ledger.interval_claim(old.data_date)
+        if old.arrival_set:
+            claim = ledger.arrival_set(old.arrival_set)
         if old.status != OPEN or claim is None or claim.run_id != old_id:
             raise InvalidRequestError(
                 f"run {old_id} is {old.status} and cannot be superseded: only a run that has not succeeded can"
@@ -113,6 +155,9 @@ def _supersede(ledger: Ledger, opening: Opening) -> Json:
             interval_start=old.interval_start,
             interval_end=old.interval_end,
             supersedes=old_id,
+            workflow=old.workflow,
+            arrival_set=old.arrival_set,
+            sources=old.sources,
         )
         if ledger.write(
             run.create(),
@@ -146,5 +191,5 @@ def _answer(disposition: str, run: Run, sources: Sequence[str]) -> Json:
         "execution_arn": run.execution_arn,
         "data_date": run.data_date,
         "interval": {"start": run.interval_start, "end": run.interval_end},
-        "sources": sorted(sources),
+        "sources": sorted(sources if run.sources is None else run.sources),
     }

@@ -85,6 +85,7 @@ def build(
         "redrive_count": ask.redrive_count,
         "data_date": run.data_date,
         "interval": {"start": run.interval_start, "end": run.interval_end},
+        "sources": run.sources,
         "lake": f"s3://{bucket}",
         "receipt_key": name.receipt_key,
         "inputs": {"receipts": list(inputs.receipts), "files": [_file(each) for each in inputs.files]},

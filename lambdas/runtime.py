@@ -24,6 +24,7 @@ NAMESPACE = "Assay"
 LOGGED = frozenset(
     {
         "action",
+        "arrival_set",
         "attempt",
         "code_digest",
         "contracts_digest",
@@ -36,11 +37,13 @@ LOGGED = frozenset(
         "input_digest",
         "job_run_id",
         "ledger_status",
+        "object_version",
         "receipt",
         "redrive_count",
         "round",
         "rows",
         "run_id",
+        "sets",
         "size_bytes",
         "source",
         "state",

@@ -70,6 +70,17 @@ class ValidateSettings(LakeSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ArrivalSettings(ValidateSettings):
+    """GatherArrivals starts runs for what arrived.
+
+    Attributes:
+        file_arrival_arn: the state machine that takes a set of objects.
+    """
+
+    file_arrival_arn: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class JobSettings(LedgerSettings):
     """Functions that look at job runs."""
 
@@ -86,7 +97,7 @@ class LaunchSettings(FinishedSettings):
     """LaunchJob starts job runs.
 
     Attributes:
-        job_roles: actor (ingest, check, silver, gold, publish) to execution role ARN.
+        job_roles: actor (ingest, check, silver, publish_silver, gold, publish) to execution role ARN.
         secret_arns: source to the ARN of its secret; sources without one are absent.
         spark_conf: the stage's own Spark settings.
         fail_from: severity to the number of failed expectations that close a gate; severities that never do are absent.

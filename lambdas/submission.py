@@ -16,6 +16,7 @@ ACTOR_OF_STEP = {
     "check_bronze": "check",
     "bronze_to_silver": "silver",
     "check_silver": "check",
+    "publish_silver": "publish_silver",
     "silver_to_gold": "gold",
     "check_gold": "check",
     "publish_gold": "publish",

@@ -36,6 +36,7 @@ def summarise(run: Run, keys: Sequence[str], receipts: Sequence[Mapping[str, Any
         "run_id": run.run_id,
         "status": SUCCEEDED,
         "execution_arn": run.execution_arn,
+        "workflow": run.workflow,
         "data_date": run.data_date,
         "interval": {"start": run.interval_start, "end": run.interval_end},
         "opened_at": run.opened_at,

@@ -8,12 +8,14 @@ from typing import Any
 
 from contracts import contract as contracts
 from contracts import releases
-from contracts.errors import ContractError
+from contracts.contract import Contract
+from contracts.errors import ContractError, ContractViolationError, SourceUnavailableError
 from contracts.landing import check_arrived
 from lambdas import aws, runtime
-from lambdas.arrivals import claim, held_by_others, list_landed, matching
+from lambdas.arrivals import Landed, claim, held_by_others, list_landed, matching
 from lambdas.digests import check_compatible, released
 from lambdas.judging import judge
+from lambdas.ledger import Ledger, Run
 from lambdas.payloads import Json, text_of
 from lambdas.settings import ValidateSettings
 
@@ -37,21 +39,40 @@ def lambda_handler(event: Mapping[str, Any]) -> Json:
     check_compatible(run.schemas, released())
     answer: Json = {"sources": {}}
     data_date = date.fromisoformat(run.data_date)
-    for contract in map(contracts.of_source, settings.sources):
+    for contract in map(contracts.of_source, settings.sources if run.sources is None else run.sources):
         if (contract.source or {})["kind"] != "files":
             continue
         landed = list_landed(aws.s3(), settings.lake_bucket, contract)
         wanted = matching(contract, landed)
         files = claim(ledger, contract, wanted, run)
-        runtime.count("FilesRefused", len(landed) - len(wanted))
         rows = sum(judge(aws.s3(), settings.lake_bucket, contract, each, data_date) for each in files)
-        check_arrived(
-            contract,
-            first=date.fromisoformat(run.interval_start[:10]) if run.interval_start else data_date,
-            data_date=data_date,
-            own=[each.key for each in files],
-            others=held_by_others(ledger, contract, run),
-        )
+        if run.arrival_set is None:
+            runtime.count("FilesRefused", len(landed) - len(wanted))
+            _check_arrived(ledger, contract, run, files)
         answer["sources"][contract.source_name] = {"files": len(files), "rows_judged": rows}
         runtime.log("landed files judged", source=contract.source_name, files=len(files), rows=rows)
     return answer
+
+
+def _check_arrived(ledger: Ledger, contract: Contract, run: Run, files: list[Landed]) -> None:
+    """Nothing, when the day's files have come, to this run or to another, those of arrival sets among them.
+
+    Raises:
+        ContractViolationError: a day's file has not come.
+        SourceUnavailableError: it has, but the run of its arrival set has not been opened.
+    """
+    data_date = date.fromisoformat(run.data_date)
+    first = date.fromisoformat(run.interval_start[:10]) if run.interval_start else data_date
+    own, elsewhere = [each.key for each in files], held_by_others(ledger, contract, run)
+    try:
+        check_arrived(contract, first=first, data_date=data_date, own=own, others=elsewhere.taken)
+    except ContractViolationError:
+        if not elsewhere.waiting:
+            raise
+        others = [*elsewhere.taken, *elsewhere.waiting]
+        check_arrived(contract, first=first, data_date=data_date, own=own, others=others)
+        raise SourceUnavailableError(
+            f"{contract.dataset}: the file of {data_date} has arrived, but the file_arrival run that is to take it has "
+            "not been opened. If it does not start, send the messages in the arrivals' dead letter queue back to the "
+            "queue, then redrive this execution"
+        ) from None

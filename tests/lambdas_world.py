@@ -34,7 +34,7 @@ ACCOUNT = "000000000000"
 EXECUTION = f"arn:aws:states:eu-west-1:{ACCOUNT}:execution:assay-test-daily-batch:"
 ROLES = {
     actor: f"arn:aws:iam::{ACCOUNT}:role/assay-test-{actor}"
-    for actor in ("ingest", "check", "silver", "gold", "publish")
+    for actor in ("ingest", "check", "silver", "publish_silver", "gold", "publish")
 }
 NOW = datetime(2026, 7, 31, 6, 0, 12, tzinfo=UTC)
 SETTINGS = LaunchSettings(
@@ -184,6 +184,11 @@ class FakeS3:
             raise refusal("PreconditionFailed", "PutObject")
         self.objects[Key] = Body
         return {}
+
+    def head_object(self, *, Key: str, **_: Any) -> dict[str, Any]:  # noqa: N803
+        if Key not in self.objects:
+            raise refusal("404", "HeadObject")
+        return {"ETag": f'"{hashlib.md5(self.objects[Key]).hexdigest()}"'}  # noqa: S324
 
     def get_paginator(self, operation: str) -> FakeS3:
         assert operation == "list_objects_v2"

@@ -11,7 +11,7 @@ from contracts import contract as contracts
 from contracts.errors import ContractViolationError, SourceUnavailableError
 from lambdas.arrivals import Claim, Landed, claim, decide_claim, list_landed, matching
 from lambdas.judging import HEAD_BYTES, head, judge
-from lambdas.ledger import Arrival
+from lambdas.records import Arrival
 
 FX = contracts.of_source("fx_rates")
 COLUMNS = [field.name for field in FX.fields]

@@ -118,7 +118,7 @@ def test_candidates_are_not_counted_as_tables() -> None:
 
 
 def test_metrics_of_a_run() -> None:
-    found = {(each.name, each.dimension, each.of): each.value for each in measurements(RECEIPTS, 95.5)}
+    found = {(each.name, each.dimension, each.of): each.value for each in measurements("daily_batch", RECEIPTS, 95.5)}
     assert found == {
         ("StepSeconds", "step", "ingest.fx_rates"): 30.0,
         ("StepSeconds", "step", "bronze_to_silver.all"): 30.0,
@@ -148,5 +148,5 @@ def test_summary_names_every_step_and_its_receipt() -> None:
 def test_receipt_with_a_null_part_is_fine(missing: str) -> None:
     sparse = {**INGEST, missing: None}
     assert len(lines([sparse])) == 2
-    assert measurements([sparse], 1.0)
+    assert measurements("daily_batch", [sparse], 1.0)
     shared_tables([sparse])
