@@ -37,6 +37,8 @@ SUBSTITUTIONS = {
         }
     )
 }
+# it runs a part of the daily one's steps, by the same functions
+SUBSTITUTIONS["file_arrival.asl.json"] = SUBSTITUTIONS["daily_batch.asl.json"]
 PASSES = {"PASS", "WARN", "PASS_WITH_WAIVER"}
 OUR_ERRORS = {
     name

@@ -68,8 +68,9 @@ SILVER_TABLES = (
 
 
 def bronze_to_silver(job: Job) -> Outcome:
-    """Write the candidates of every silver table."""
-    written = tuple(_write(job, table) for table in SILVER_TABLES)
+    """Write the candidates of every silver table that the run's sources make."""
+    silver = silver_tables(job)
+    written = tuple(_write(job, table) for table in silver)
     tables = tuple(receipt for receipt, _ in written)
     rejections = tuple(each for _, rejected in written for each in rejected)
     return Outcome(
@@ -77,8 +78,13 @@ def bronze_to_silver(job: Job) -> Outcome:
         rows=_counts(tables, rejections) if rejections else None,
         rejections=rejections,
         bases={each.table: each.version_before for each in tables},
-        lineage=tuple(table.lineage for table in SILVER_TABLES),
+        lineage=tuple(table.lineage for table in silver),
     )
+
+
+def silver_tables(job: Job) -> tuple[SilverTable, ...]:
+    """The silver tables that the run's sources make; a receipt that leaves one of them out is incomplete."""
+    return tuple(table for table in SILVER_TABLES if job.request.takes(table.source))
 
 
 def _counts(tables: Sequence[TableReceipt], rejections: Sequence[Rejected]) -> dict[str, int]:

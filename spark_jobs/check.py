@@ -16,7 +16,7 @@ from contracts import contract as contracts
 from contracts.contract import Contract
 from contracts.errors import ReceiptMissingError
 from spark_jobs.bronze import run_rows
-from spark_jobs.bronze_to_silver import SILVER_TABLES
+from spark_jobs.bronze_to_silver import silver_tables
 from spark_jobs.expectations import Batch, evaluate, verdict
 from spark_jobs.history import earlier_results
 from spark_jobs.job import BRONZE_TO_SILVER, INGEST, SILVER_TO_GOLD, Job
@@ -27,16 +27,15 @@ from spark_jobs.row_rules import parsed, row_rules, stored_schema
 from spark_jobs.transforms.daily_revenue import REMOVED
 from spark_jobs.waivers import passed_over
 
-# what silver is made of is judged or missed; what a stage does not run is neither
-_NEEDED = frozenset(table.source for table in SILVER_TABLES)
-
 
 def check_bronze(job: Job) -> Outcome:
     """The verdict on what ingest appended. Its row rules were judged there, so only expectations are left."""
+    # what silver is made of is judged or missed; what a run does not take is neither
+    needed = {table.source for table in silver_tables(job)}
     batches = [
         Batch(contract=each, rows=parsed(each, run_rows(job, each)), may_be_empty=True)
         for each in contracts.sources()
-        if job.receipts.names(INGEST, each.source_name) or each.source_name in _NEEDED
+        if job.receipts.names(INGEST, each.source_name) or each.source_name in needed
     ]
     return _outcome(job, batches, job.receipts.rejections(INGEST))
 
@@ -44,23 +43,23 @@ def check_bronze(job: Job) -> Outcome:
 def check_silver(job: Job) -> Outcome:
     """The verdict on the silver candidates."""
     tables = job.receipts.of(BRONZE_TO_SILVER).tables
-    batches = [_candidates(job, each) for each in _all_of("silver", tables)]
+    silver = [contracts.of_table(table.name) for table in silver_tables(job)]
+    batches = [_candidates(job, each) for each in _all_of(silver, tables)]
     return _outcome(job, batches, job.receipts.rejections(BRONZE_TO_SILVER))
 
 
 def check_gold(job: Job) -> Outcome:
     """The verdict on the gold candidates; rows that are to leave gold are not judged."""
     tables = job.receipts.of(SILVER_TO_GOLD).tables
-    return _outcome(job, [_candidates(job, each) for each in _all_of("gold", tables)])
+    gold = [contract for contract in contracts.load_all() if contract.layer == "gold"]
+    return _outcome(job, [_candidates(job, each) for each in _all_of(gold, tables)])
 
 
-def _all_of(layer: str, tables: Iterable[TableReceipt]) -> list[tuple[Contract, TableReceipt]]:
-    """Each contract of the layer with what the receipt says of its table; a table left out fails closed."""
+def _all_of(due: Iterable[Contract], tables: Iterable[TableReceipt]) -> list[tuple[Contract, TableReceipt]]:
+    """Each contract that is due with what the receipt says of its table; a table left out fails closed."""
     by_name = {table.table: table for table in tables}
     pairs = []
-    for contract in contracts.load_all():
-        if contract.layer != layer:
-            continue
+    for contract in due:
         if contract.table not in by_name:
             raise ReceiptMissingError(f"{contract.table}: the receipt of the step that writes it does not name it")
         pairs.append((contract, by_name[contract.table]))

@@ -21,13 +21,14 @@ from spark_jobs.job import (
     CHECK_SILVER,
     INGEST,
     PUBLISH_GOLD,
+    PUBLISH_SILVER,
     SILVER_TO_GOLD,
     Job,
     JobCode,
 )
 from spark_jobs.lake import Lake
 from spark_jobs.log import Log
-from spark_jobs.publish import publish
+from spark_jobs.publish import publish_gold, publish_silver
 from spark_jobs.receipts import Receipts
 from spark_jobs.request import Request, parse_request
 from spark_jobs.silver_to_gold import silver_to_gold
@@ -38,9 +39,10 @@ JOBS: Mapping[str, JobCode] = {
     CHECK_BRONZE: check_bronze,
     BRONZE_TO_SILVER: bronze_to_silver,
     CHECK_SILVER: check_silver,
+    PUBLISH_SILVER: publish_silver,
     SILVER_TO_GOLD: silver_to_gold,
     CHECK_GOLD: check_gold,
-    PUBLISH_GOLD: publish,
+    PUBLISH_GOLD: publish_gold,
 }
 # What a job relies on whatever the session brings: moments are UTC, and a value that does not fit is an error.
 _SESSION = {"spark.sql.session.timeZone": "UTC", "spark.sql.ansi.enabled": "true"}

@@ -9,15 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from contracts import contract as contracts
 from contracts.contract import Contract
 from contracts.errors import ReceiptMissingError
+from spark_jobs.bronze_to_silver import silver_tables
 from spark_jobs.days import in_spans, single_days
 from spark_jobs.delta_log import Commit
 from spark_jobs.job import BRONZE_TO_SILVER, SILVER_TO_GOLD, Job
 from spark_jobs.lake import distinct_dates
-from spark_jobs.receipts import Outcome, TableReceipt
+from spark_jobs.receipts import Outcome, Receipt, TableReceipt
 from spark_jobs.transforms import orders, rates
 from spark_jobs.transforms.daily_revenue import REMOVED
 
@@ -42,36 +44,54 @@ PUBLICATIONS = (
 )
 
 
-def publish(job: Job) -> Outcome:
-    """Commit every table's candidates; nothing at all when another run changed a table since they were built."""
-    bases = job.receipts.of(SILVER_TO_GOLD).bases
-    done = {each.table: job.lake.committed(each.table) for each in PUBLICATIONS}
+def publish_silver(job: Job) -> Outcome:
+    """Commit the candidates of the silver tables that the run's sources make.
+
+    What they change in gold is left to the next run that builds it.
+    """
+    due = {table.name for table in silver_tables(job)}
+    return _publish(job, [each for each in PUBLICATIONS if each.table in due], BRONZE_TO_SILVER)
+
+
+def publish_gold(job: Job) -> Outcome:
+    """Commit every table's candidates."""
+    return _publish(job, PUBLICATIONS, SILVER_TO_GOLD)
+
+
+def _publish(job: Job, publications: Sequence[Publication], built_by: str) -> Outcome:
+    """Commit candidates, in the order of the publications; nothing at all when another run changed a table since.
+
+    The receipt of the step `built_by` says on which versions of the tables they were built.
+    """
+    receipt = job.receipts.of(built_by)
+    bases = receipt.bases
+    done = {each.table: job.lake.committed(each.table) for each in publications}
     moved = [
         each.table
-        for each in PUBLICATIONS
-        if done[each.table] is None and job.lake.changed_by_others(each.table, _base(bases, each.table))
+        for each in publications
+        if done[each.table] is None and job.lake.changed_by_others(each.table, _base(receipt, each.table))
     ]
     if moved:
         job.log.write("base_moved", table=moved[0], published=False)
         return Outcome(published=False, bases=bases)
-    tables = []
-    for each in PUBLICATIONS:
+    tables: list[TableReceipt] = []
+    for each in publications:
         written = job.receipts.of(each.step).table(each.table)
-        commit = done[each.table] or _commit(job, each, written)
+        commit = done[each.table] or _commit(job, each, written, tables)
         tables.append(_receipt(job, each, written, commit))
         job.log.write("published", table=each.table, version=tables[-1].version_after, rows=written.rows)
     # the columns of gold come through publishing unchanged: their lineage is that of the steps before
     return Outcome(tables=tuple(tables), published=True, bases=bases)
 
 
-def _commit(job: Job, publication: Publication, written: TableReceipt) -> Commit | None:
-    """The commit of a table's candidates; None when there are none."""
+def _commit(job: Job, publication: Publication, written: TableReceipt, before: Sequence[TableReceipt]) -> Commit | None:
+    """The commit of a table's candidates, after those of the tables before it; None when there are none."""
     if not written.rows:
         return None
     contract = contracts.of_table(publication.table)
     extra = {REMOVED: "boolean"} if publication.may_remove else {}
     candidates = job.lake.read_candidates(contract, written.path, **extra)
-    note = {"round": job.request.round, "rows": written.rows}
+    note = {"round": job.request.round, "rows": written.rows, **_note(publication, written, before)}
     if not written.replaces and job.lake.version(publication.table) == written.version_before:
         # no key of theirs is in the table, which is as it was when that was found: a plain append will do
         rows = candidates.select(*(name for name, _ in contract.columns))
@@ -82,6 +102,14 @@ def _commit(job: Job, publication: Publication, written: TableReceipt) -> Commit
     days = in_spans(f"t.{publication.date}", single_days(distinct_dates(candidates, publication.date)))
     clauses = _clauses(contract, publication)
     return job.lake.merge(candidates, contract, clauses=clauses, prune=days, note=note)
+
+
+def _note(publication: Publication, written: TableReceipt, before: Sequence[TableReceipt]) -> dict[str, Any]:
+    """What later runs of silver_to_gold ask: the days that a commit to silver is about, and what gold is built on."""
+    if publication.step == SILVER_TO_GOLD:
+        # not the versions of now: a publish that was killed may go on after another run has changed silver
+        return {"built_on": {each.table: each.version_after for each in before}}
+    return {"days": [written.first_day, written.last_day]}
 
 
 def _clauses(contract: Contract, publication: Publication) -> str:
@@ -111,8 +139,8 @@ def _receipt(job: Job, publication: Publication, written: TableReceipt, commit: 
     )
 
 
-def _base(bases: object, table: str) -> int | None:
-    if not isinstance(bases, dict) or table not in bases:
-        raise ReceiptMissingError(f"the receipt of {SILVER_TO_GOLD} does not say on which version of {table} it built")
-    base = bases[table]
+def _base(receipt: Receipt, table: str) -> int | None:
+    if table not in receipt.bases:
+        raise ReceiptMissingError(f"the receipt of {receipt.step} does not say on which version of {table} it built")
+    base = receipt.bases[table]
     return None if base is None else int(base)

@@ -69,6 +69,7 @@ class Request:
         waivers: what a check may pass over; none in a request that does not speak of them.
         rejections: what a step that writes rows refuses, oldest first.
         superseded: the runs whose place this one takes; named where there are rejections.
+        sources: those that the run takes; None for all.
     """
 
     run_id: str
@@ -91,10 +92,15 @@ class Request:
     waivers: tuple[Waiver, ...] = ()
     rejections: tuple[Rejection, ...] = ()
     superseded: tuple[str, ...] = ()
+    sources: tuple[str, ...] | None = None
 
     def heading(self) -> dict[str, str | int]:
         """Who writes a commit: what the note of each begins with."""
         return {"run_id": self.run_id, "step": self.step, "subject": self.subject, "attempt": self.attempt}
+
+    def takes(self, source: str) -> bool:
+        """Whether the run takes a source's rows."""
+        return self.sources is None or source in self.sources
 
     def transaction(self, table: str) -> str:
         """The Delta transaction of this step's commit to a table: the same for every attempt on the same input."""
@@ -141,6 +147,7 @@ def parse_request(content: bytes) -> Request:
             waivers=tuple(_waiver(each) for each in document.get("waivers", ())),
             rejections=tuple(_rejection(each) for each in document.get("rejections", ())),
             superseded=tuple(document.get("superseded", ())),
+            sources=None if (named := document.get("sources")) is None else tuple(named),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InvalidRequestError(f"not a request: {type(error).__name__}: {error}") from error

@@ -1,8 +1,9 @@
 """Silver to gold: the rows of gold that this run changes, as candidates.
 
 Silver as it will be (its table overlaid with this run's candidates) is read only on the days that the run touches:
-the days of its orders, and for each of its rates the days until the next rate. What it computes is compared with
-gold, so the candidates are exactly the rows that differ.
+the days of its orders, and for each of its rates the days until the next rate. Orders and rates that other runs put
+into silver since gold was built count like its own. What it computes is compared with gold, so the candidates are
+exactly the rows that differ.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from contracts.contract import Contract
 from spark_jobs.days import Span, in_spans, merge_spans
 from spark_jobs.job import BRONZE_TO_SILVER, Job
 from spark_jobs.receipts import Outcome, TableReceipt
+from spark_jobs.silver_changes import since_gold
 from spark_jobs.transforms import daily_revenue, orders, rates
 from spark_jobs.transforms.daily_revenue import REMOVED, changed_rows
 from spark_jobs.transforms.newest import EXISTING, overlay
@@ -34,7 +36,7 @@ def silver_to_gold(job: Job) -> Outcome:
     request, lake = job.request, job.lake
     bases = {table: lake.version(table) for table in (RATES, ORDERS, GOLD)}
     path = f"candidates/{request.run_id}/{GOLD}/{request.attempt}"
-    spans = None if bases[GOLD] is None else _touched(job, bases[RATES])
+    spans = None if bases[GOLD] is None else _touched(job, bases)
     counted = _write(job, bases, spans, path, rate_window=RATE_WINDOW)
     if counted["without_rate"] and spans:
         # a currency whose last quote is older than the window: look through all of them
@@ -103,33 +105,57 @@ def _rates_needed(spans: list[Span] | None, window: timedelta | None) -> list[Sp
     return merge_spans((first - window, last) for first, last in spans)
 
 
-def _touched(job: Job, base: int | None) -> list[Span]:
-    """The days whose revenue this run may change, from one small Spark job."""
-    silver = job.receipts.of(BRONZE_TO_SILVER)
+def _touched(job: Job, bases: Mapping[str, int | None]) -> list[Span]:
+    """The days whose revenue may differ from gold's, from one small Spark job."""
     parts = []
-    if silver.table(ORDERS).rows:
+    orders_, _ = _new_rows(job, bases, ORDERS, "order_date")
+    if orders_ is not None:
         day = sf.col("order_date")
-        parts.append(
-            _candidates(job, contracts.of_table(ORDERS)).select(day.alias("first"), day.alias("last")).distinct()
-        )
-    if silver.table(RATES).rows:
-        parts.append(_days_of_rates(job, base, silver.table(RATES)))
+        parts.append(orders_.select(day.alias("first"), day.alias("last")).distinct())
+    rates_, spans = _new_rows(job, bases, RATES, "rate_date")
+    if rates_ is not None:
+        parts.append(_days_of_rates(job, bases[RATES], rates_, spans))
     if not parts:
         return []
     found = reduce(DataFrame.unionByName, parts).collect()
     return merge_spans((row["first"], row["last"]) for row in found)
 
 
-def _days_of_rates(job: Job, base: int | None, written: TableReceipt) -> DataFrame:
+def _new_rows(
+    job: Job, bases: Mapping[str, int | None], table: str, column: str
+) -> tuple[DataFrame | None, list[Span] | None]:
+    """The run's candidates for a silver table and what others put there since gold was built, None when both are empty.
+
+    With them the days that they are about; None when that is not known.
+    """
+    contract, frames = contracts.of_table(table), []
+    written = job.receipts.of(BRONZE_TO_SILVER).table(table)
+    spans: list[Span] | None = []
+    if written.rows:
+        frames.append(_candidates(job, contract))
+        spans = None
+        if written.first_day and written.last_day:
+            spans = [(date.fromisoformat(written.first_day), date.fromisoformat(written.last_day))]
+    changes = since_gold(job.lake, GOLD, bases[GOLD], table, bases[table])
+    missed = changes.rows(job.lake, table, bases[table], column) if changes else None
+    if changes and missed is not None:
+        job.log.write("silver_changed_since_gold", table=table)
+        frames.append(missed)
+        spans = None if spans is None or changes.spans is None else [*spans, *changes.spans]
+    names = [name for name, _ in contract.columns]
+    return (reduce(DataFrame.unionByName, (each.select(*names) for each in frames)) if frames else None), spans
+
+
+def _days_of_rates(job: Job, base: int | None, new: DataFrame, spans: list[Span] | None) -> DataFrame:
     """For each day of new rates, the days on which they stand: until the next quote; null where none is in sight."""
-    quotes = _candidates(job, contracts.of_table(RATES)).select("currency", "rate_date", sf.lit(True).alias("_new"))
+    quotes = new.select("currency", "rate_date", sf.lit(True).alias("_new"))
     known = None
-    if written.first_day and written.last_day:
-        horizon = date.fromisoformat(written.last_day) + RATE_WINDOW
-        known = job.lake.read_days(RATES, base, "rate_date", [(date.fromisoformat(written.first_day), horizon)])
+    if spans:
+        horizons = [(first, None if last is None else last + RATE_WINDOW) for first, last in spans]
+        known = job.lake.read_days(RATES, base, "rate_date", merge_spans(horizons))
     if known is not None:
         quotes = quotes.unionByName(known.select("currency", "rate_date", sf.lit(False).alias("_new")))
-        quotes = quotes.groupBy("currency", "rate_date").agg(sf.max("_new").alias("_new"))
+    quotes = quotes.groupBy("currency", "rate_date").agg(sf.max("_new").alias("_new"))
     by_day = Window.partitionBy("currency").orderBy("rate_date")
     stands_until = sf.coalesce(sf.date_sub(sf.lead("rate_date").over(by_day), 1), sf.lit(_NEVER))
     return (
