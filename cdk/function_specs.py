@@ -1,4 +1,4 @@
-"""The functions of the daily batch: what each reads from its environment, and all that each may do."""
+"""The functions of the workflows: what each reads from its environment, and all that each may do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aws_cdk import aws_iam as iam
 from cdk import grants
 from cdk.artifacts import Artifacts
 from cdk.functions import FunctionSpec
-from cdk.names import Names
+from cdk.names import ARRIVALS, Names
 from cdk.roles import EMR_SERVERLESS
 from cdk.settings import Settings
 
@@ -29,15 +29,15 @@ class Surroundings:
     publish_notices: Sequence[iam.PolicyStatement]
 
 
-def daily_batch(around: Surroundings) -> list[FunctionSpec]:
-    """One entry a function, in the order of the day."""
+def of_workflows(around: Surroundings) -> list[FunctionSpec]:
+    """One entry a function, in the order of the day; what starts and ends beside it comes last."""
     names, code_digest = around.names, {"CODE_DIGEST": around.artifacts.code_digest}
     ledger = {"LEDGER_TABLE": names.ledger_table}
     sources = {"SOURCES": json.dumps(around.settings.sources)}
     lake = {**ledger, "LAKE_BUCKET": names.lake_bucket}
     keep_ledger, look_up = grants.ledger(names.ledger_arn), grants.ledger(names.ledger_arn, writes=False)
     read_receipts = grants.read(names.lake_bucket, ["runs"])
-    describe_execution = grants.allow(["states:DescribeExecution"], [names.executions_arn])
+    describe_execution = grants.allow(["states:DescribeExecution"], names.execution_arns)
     return [
         FunctionSpec(
             module="open_run",
@@ -61,7 +61,7 @@ def daily_batch(around: Surroundings) -> list[FunctionSpec]:
                 grants.put(names.lake_bucket, ["requests"]),
                 *_start_job_runs(around),
                 *_look_after_job_runs(around),
-                grants.answer_tasks(names.state_machine_arn),
+                grants.answer_tasks(names.workflow_arns),
                 describe_execution,
             ],
         ),
@@ -73,7 +73,7 @@ def daily_batch(around: Surroundings) -> list[FunctionSpec]:
                 keep_ledger,
                 *read_receipts,
                 grants.allow(["emr-serverless:GetJobRun"], [_job_runs(around)]),
-                grants.answer_tasks(names.state_machine_arn),
+                grants.answer_tasks(names.workflow_arns),
             ],
             asynchronous=True,
         ),
@@ -107,6 +107,18 @@ def daily_batch(around: Surroundings) -> list[FunctionSpec]:
             environment={**lake, "APPLICATION_ID": around.application_id},
             statements=[keep_ledger, describe_execution, *_look_after_job_runs(around)],
             asynchronous=True,
+        ),
+        FunctionSpec(
+            module="gather_arrivals",
+            timeout_seconds=100,
+            environment={**lake, **sources, "FILE_ARRIVAL_ARN": names.file_arrival_arn},
+            statements=[
+                keep_ledger,
+                *grants.read(names.lake_bucket, ["landing"]),
+                grants.allow(["states:StartExecution"], [names.file_arrival_arn]),
+                grants.consume(names.arn("sqs", names.named(ARRIVALS))),
+            ],
+            in_workflow=False,
         ),
     ]
 

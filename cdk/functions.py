@@ -36,6 +36,7 @@ class FunctionSpec:
         environment: only what its code reads.
         statements: what it may do besides writing its own log.
         asynchronous: called by a rule; what it cannot handle goes to a dead letter queue.
+        in_workflow: whether states call it; not so when it is asynchronous.
     """
 
     module: str
@@ -43,6 +44,12 @@ class FunctionSpec:
     environment: Mapping[str, str]
     statements: Sequence[iam.PolicyStatement]
     asynchronous: bool = False
+    in_workflow: bool = True
+
+    @property
+    def is_called_by_states(self) -> bool:
+        """Whether the workflows name it."""
+        return self.in_workflow and not self.asynchronous
 
     @property
     def actor(self) -> str:
@@ -74,6 +81,7 @@ class Function(Construct):
         names, settings, artifacts = defaults.names, defaults.settings, defaults.artifacts
         function_name = names.named(spec.actor)
         log_group_name = f"/aws/lambda/{function_name}"
+        self.timeout_seconds = spec.timeout_seconds
         self.dead_letters: sqs.Queue | None = None
         statements = [
             grants.allow(

@@ -66,10 +66,18 @@ def pass_roles(arns: Sequence[str], service: str) -> iam.PolicyStatement:
     return allow(["iam:PassRole"], arns, {"StringEquals": {"iam:PassedToService": service}})
 
 
-def answer_tasks(state_machine_arn: str) -> iam.PolicyStatement:
-    """Answer the tasks of one state machine that wait for a token."""
+def consume(queue_arn: str) -> iam.PolicyStatement:
+    """What an event source mapping needs of a queue.
+
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+    """
+    return allow(["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], [queue_arn])
+
+
+def answer_tasks(state_machine_arns: Sequence[str]) -> iam.PolicyStatement:
+    """Answer the tasks of these state machines that wait for a token."""
     actions = ["states:SendTaskSuccess", "states:SendTaskFailure", "states:SendTaskHeartbeat"]
-    return allow(actions, [state_machine_arn])
+    return allow(actions, state_machine_arns)
 
 
 def trusted(service: str, *, account: str, source_arn: str | None = None) -> iam.PrincipalBase:

@@ -12,7 +12,8 @@ from cdk.settings import Settings
 
 LAYERS = ("bronze", "silver", "gold")
 AUDIT = "quality"  # the results of checks: no layer of data, and catalogued like one
-JOB_ACTORS = ("ingest", "check", "silver", "gold", "publish")
+ARRIVALS = "arrivals"  # the queue of events of files that arrived
+JOB_ACTORS = ("ingest", "check", "silver", "publish_silver", "gold", "publish")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +60,14 @@ class Names:
         return f"assay/{self.stage}/snowflake"
 
     @property
-    def state_machine(self) -> str:
-        """The daily batch."""
+    def daily_batch(self) -> str:
+        """The workflow of a day."""
         return f"{self.prefix}-daily-batch"
+
+    @property
+    def file_arrival(self) -> str:
+        """The workflow of files as they arrive."""
+        return f"{self.prefix}-file-arrival"
 
     @property
     def databases(self) -> dict[str, str]:
@@ -83,7 +89,7 @@ class Names:
     @property
     def job_role_arns(self) -> dict[str, str]:
         """Job actor to role."""
-        return {actor: self.role_arn(actor) for actor in JOB_ACTORS}
+        return {actor: self.role_arn(actor.replace("_", "-")) for actor in JOB_ACTORS}
 
     @property
     def ledger_arn(self) -> str:
@@ -91,14 +97,24 @@ class Names:
         return self.arn("dynamodb", f"table/{self.ledger_table}")
 
     @property
-    def state_machine_arn(self) -> str:
+    def daily_batch_arn(self) -> str:
         """The ARN of the daily batch."""
-        return self.arn("states", f"stateMachine:{self.state_machine}")
+        return self.arn("states", f"stateMachine:{self.daily_batch}")
 
     @property
-    def executions_arn(self) -> str:
-        """Every execution of the daily batch, and of nothing else."""
-        return self.arn("states", f"execution:{self.state_machine}:*")
+    def file_arrival_arn(self) -> str:
+        """The ARN of the file arrival."""
+        return self.arn("states", f"stateMachine:{self.file_arrival}")
+
+    @property
+    def workflow_arns(self) -> list[str]:
+        """The ARNs of both workflows."""
+        return [self.daily_batch_arn, self.file_arrival_arn]
+
+    @property
+    def execution_arns(self) -> list[str]:
+        """Every execution of the two workflows, and of nothing else."""
+        return [self.arn("states", f"execution:{name}:*") for name in (self.daily_batch, self.file_arrival)]
 
     @property
     def topic_arn(self) -> str:

@@ -1,7 +1,8 @@
-"""What runs the daily batch; it can be deployed anew at any time."""
+"""What runs the workflows; it can be deployed anew at any time."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import aws_cdk as cdk
@@ -17,8 +18,8 @@ from cdk.notices import Notices
 from cdk.roles import JobRoles
 from cdk.settings import Settings
 from cdk.spark_application import SparkApplication
-from cdk.triggers import DailySchedule, StateChangeRules
-from cdk.workflow import DailyBatch
+from cdk.triggers import DailySchedule, FileArrivals, StateChangeRules
+from cdk.workflow import Workflow
 
 # Source: https://github.com/aws-cloudformation/cfn-lint#metadata
 LINT_IGNORES = (
@@ -29,7 +30,7 @@ LINT_IGNORES = (
 
 
 class PipelineStack(cdk.Stack):
-    """Network, Spark, functions, state machine and what triggers them."""
+    """Network, Spark, functions, state machines and what triggers them."""
 
     def __init__(
         self,
@@ -39,7 +40,7 @@ class PipelineStack(cdk.Stack):
         settings: Settings,
         names: Names,
         artifacts: Artifacts,
-        definition: str,
+        definitions: Mapping[str, str],
         snowflake_secret_arn: str,
         **kwargs: Any,
     ) -> None:
@@ -58,7 +59,7 @@ class PipelineStack(cdk.Stack):
         notices = Notices(
             self, "Notices", names=names, emails=settings.notice_emails, encrypted=settings.encrypt_notices
         )
-        specs = function_specs.daily_batch(
+        specs = function_specs.of_workflows(
             function_specs.Surroundings(
                 settings=settings,
                 names=names,
@@ -77,18 +78,23 @@ class PipelineStack(cdk.Stack):
             environment={"POWERTOOLS_METRICS_NAMESPACE": "Assay", "POWERTOOLS_LOG_LEVEL": settings.log_level},
         )
         functions = {spec.module: Function(self, spec.construct_id, spec=spec, defaults=defaults) for spec in specs}
-        in_workflow = {spec.construct_id: functions[spec.module].alias for spec in specs if not spec.asynchronous}
-        daily_batch = DailyBatch(
-            self,
-            "DailyBatch",
-            names=names,
-            definition=definition,
-            substitutions={
-                **{f"{name}Function": alias.function_arn for name, alias in in_workflow.items()},
-                "JobTimeoutSeconds": str(settings.job.task_timeout_seconds),
-                "JobHeartbeatSeconds": str(settings.job.heartbeat_seconds),
-            },
-            function_arns=[alias.function_arn for alias in in_workflow.values()],
+        in_workflow = {spec.construct_id: functions[spec.module].alias for spec in specs if spec.is_called_by_states}
+        # both workflows run the same steps, so they call the same functions
+        daily_batch, file_arrival = (
+            Workflow(
+                self,
+                construct_id,
+                names=names,
+                actor=workflow.replace("_", "-"),
+                definition=definitions[workflow],
+                substitutions={
+                    **{f"{name}Function": alias.function_arn for name, alias in in_workflow.items()},
+                    "JobTimeoutSeconds": str(settings.job.task_timeout_seconds),
+                    "JobHeartbeatSeconds": str(settings.job.heartbeat_seconds),
+                },
+                function_arns=[alias.function_arn for alias in in_workflow.values()],
+            )
+            for construct_id, workflow in (("DailyBatch", "daily_batch"), ("FileArrival", "file_arrival"))
         )
         DailySchedule(
             self,
@@ -97,6 +103,13 @@ class PipelineStack(cdk.Stack):
             expression=settings.schedule_expression,
             enabled=settings.schedule_enabled,
             target_arn=daily_batch.state_machine.state_machine_arn,
+        )
+        FileArrivals(
+            self,
+            "Arrivals",
+            names=names,
+            settings=settings.arrivals,
+            gather_arrivals=functions["gather_arrivals"],
         )
         StateChangeRules(
             self,
@@ -110,4 +123,5 @@ class PipelineStack(cdk.Stack):
 
         cdk.CfnOutput(self, "ApplicationId", value=spark.application_id)
         cdk.CfnOutput(self, "DailyBatchArn", value=daily_batch.state_machine.state_machine_arn)
+        cdk.CfnOutput(self, "FileArrivalArn", value=file_arrival.state_machine.state_machine_arn)
         cdk.CfnOutput(self, "NoticeTopicArn", value=notices.topic.topic_arn)

@@ -50,6 +50,7 @@ JOB_ACCESS = {
     "silver": JobAccess(
         reads=("bronze", "silver", "candidates", "quarantine"), writes=("candidates/*/silver", "quarantine/*_silver")
     ),
+    "publish_silver": JobAccess(reads=("silver", "candidates"), writes=("silver",)),
     "gold": JobAccess(reads=("silver", "gold", "candidates"), writes=("candidates/*/gold",)),
     "publish": JobAccess(reads=("silver", "gold", "candidates"), writes=("silver", "gold")),
 }
@@ -63,7 +64,9 @@ class JobRoles(Construct):
         principal = grants.trusted(EMR_SERVERLESS, account=names.account)
         for actor in JOB_ACTORS:
             statements = job_statements(names, JOB_ACCESS[actor], secret_arns=secret_arns)
-            role(self, actor.capitalize(), name=names.named(actor), principal=principal, statements=statements)
+            construct_id = "".join(word.capitalize() for word in actor.split("_"))
+            name = names.named(actor.replace("_", "-"))
+            role(self, construct_id, name=name, principal=principal, statements=statements)
 
 
 def job_statements(names: Names, access: JobAccess, *, secret_arns: Sequence[str]) -> list[iam.PolicyStatement]:

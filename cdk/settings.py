@@ -72,6 +72,15 @@ class JobSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ArrivalSettings:
+    """How events of files that arrive are gathered."""
+
+    enabled: bool
+    window_seconds: int
+    batch_size: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """One stage. `architecture` is Lambda's word for it: arm64 or x86_64."""
 
@@ -90,6 +99,7 @@ class Settings:
     log_level: str
     schedule_expression: str
     schedule_enabled: bool
+    arrivals: ArrivalSettings
     notice_emails: tuple[str, ...]
     encrypt_notices: bool
     fail_from: Mapping[str, int | None]
@@ -204,6 +214,7 @@ def _settings(stage: str, values: Mapping[str, Any], quality: Mapping[str, Any],
         log_level=values["lambda"]["log_level"],
         schedule_expression=values["schedule"]["expression"],
         schedule_enabled=values["schedule"]["enabled"],
+        arrivals=ArrivalSettings(**values["arrivals"]),
         notice_emails=tuple(values["notices"]["emails"]),
         encrypt_notices=values["notices"]["encrypted"],
         fail_from=quality["fail_from"],

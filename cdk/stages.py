@@ -13,7 +13,7 @@ from cdk.lake_stack import LakeStack
 from cdk.names import Names
 from cdk.pipeline_stack import PipelineStack
 
-DEFINITION = settings.ROOT / "state_machines" / "daily_batch.asl.json"
+WORKFLOWS = ("daily_batch", "file_arrival")
 ARTIFACTS = settings.ROOT / "build" / "artifacts"
 
 
@@ -21,7 +21,7 @@ def build(
     stage: settings.Settings,
     *,
     keys: artifacts.Artifacts,
-    definition: str,
+    definitions: Mapping[str, str],
     out: Path,
     context: Mapping[str, Any],
     validate: bool = True,
@@ -31,7 +31,7 @@ def build(
     Args:
         stage: its settings.
         keys: where its code lies in the code bucket.
-        definition: the daily batch, as its ASL file has it.
+        definitions: workflow to its ASL file's text.
         out: the folder for the templates.
         context: feature flags.
         validate: apply CDK's own rules to the templates, which takes as long as all the rest.
@@ -60,7 +60,7 @@ def build(
         settings=stage,
         names=names,
         artifacts=keys,
-        definition=definition,
+        definitions=definitions,
         snowflake_secret_arn=lake.snowflake_secret_arn,
         env=environment,
         synthesizer=_synthesizer(),
@@ -70,6 +70,12 @@ def build(
     cdk.Tags.of(app).add("project", "assay")
     cdk.Tags.of(app).add("stage", stage.stage)
     return app
+
+
+def definitions() -> dict[str, str]:
+    """Workflow to the text of its ASL file."""
+    folder = settings.ROOT / "state_machines"
+    return {workflow: (folder / f"{workflow}.asl.json").read_text() for workflow in WORKFLOWS}
 
 
 def _synthesizer() -> cdk.DefaultStackSynthesizer:
@@ -87,4 +93,4 @@ def synthesize(
     """
     stage = settings.load(stage_name)
     loaded = artifacts.load(keys or ARTIFACTS / f"{stage.architecture}.json")
-    build(stage, keys=loaded, definition=DEFINITION.read_text(), out=out, context=context, validate=validate).synth()
+    build(stage, keys=loaded, definitions=definitions(), out=out, context=context, validate=validate).synth()

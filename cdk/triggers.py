@@ -1,4 +1,4 @@
-"""What starts the platform's parts: the daily schedule, and the rules for state changes."""
+"""What starts the platform's parts: the daily schedule, files that arrive, and the rules for state changes."""
 
 from __future__ import annotations
 
@@ -7,19 +7,23 @@ import json
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from cdk import grants
 from cdk.functions import Function
-from cdk.names import Names
+from cdk.names import ARRIVALS, Names
 from cdk.notices import Notices
-from cdk.queues import dead_letters
+from cdk.queues import dead_letters, work
 from cdk.roles import role
+from cdk.settings import ArrivalSettings
 
 RETRY_HOURS = 6
 RETRIES = 24
+LANDING = "landing/"
+GATHERERS = 2  # the fewest that AWS lets a mapping have: the more gather at once, the more runs they start
 
 
 class DailySchedule(Construct):
@@ -50,7 +54,7 @@ class DailySchedule(Construct):
         scheduler.CfnSchedule(
             self,
             "Schedule",
-            name=names.state_machine,
+            name=names.daily_batch,
             description="One run a day, for the UTC day before",
             state="ENABLED" if enabled else "DISABLED",
             schedule_expression=expression,
@@ -65,6 +69,66 @@ class DailySchedule(Construct):
                 ),
                 dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=queue.queue_arn),
             ),
+        )
+
+
+class FileArrivals(Construct):
+    """Events of objects in the landing prefix, gathered in a queue, start one run for all that a window brings.
+
+    A rule, not a filter of the bucket's, chooses the prefix: S3 tells EventBridge of every object.
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventBridge.html
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        names: Names,
+        settings: ArrivalSettings,
+        gather_arrivals: Function,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        queue = work(
+            self,
+            "Queue",
+            names=names,
+            actor=ARRIVALS,
+            timeout_seconds=gather_arrivals.timeout_seconds,
+            window_seconds=settings.window_seconds,
+        )
+        rule = events.Rule(
+            self,
+            "ObjectArrived",
+            rule_name=names.named("object-arrived"),
+            description="An object was created in the landing prefix: gather it",
+            enabled=settings.enabled,
+            event_pattern=events.EventPattern(
+                source=["aws.s3"],
+                detail_type=["Object Created"],
+                detail={"bucket": {"name": [names.lake_bucket]}, "object": {"key": [{"prefix": LANDING}]}},
+            ),
+        )
+        undelivered = dead_letters(self, "RuleDeadLetters", names=names, actor="object-arrived")
+        rule.add_target(
+            targets.SqsQueue(
+                queue,
+                dead_letter_queue=undelivered,
+                max_event_age=cdk.Duration.hours(RETRY_HOURS),
+                retry_attempts=RETRIES,
+            )
+        )
+        lambda_.EventSourceMapping(
+            self,
+            "Mapping",
+            target=gather_arrivals.alias,
+            event_source_arn=queue.queue_arn,
+            enabled=settings.enabled,
+            batch_size=settings.batch_size,
+            max_batching_window=cdk.Duration.seconds(settings.window_seconds),
+            max_concurrency=GATHERERS,
+            report_batch_item_failures=True,
         )
 
 
@@ -103,7 +167,7 @@ class StateChangeRules(Construct):
         self._invoke(
             "ExecutionStopped",
             function=cancel_job_runs,
-            description="A daily batch was aborted or timed out: cancel its live job runs",
+            description="An execution was aborted or timed out: cancel its live job runs",
             pattern=self._executions("ABORTED", "TIMED_OUT"),
         )
         self._tell(notices)
@@ -112,7 +176,7 @@ class StateChangeRules(Construct):
         return events.EventPattern(
             source=["aws.states"],
             detail_type=["Step Functions Execution Status Change"],
-            detail={"stateMachineArn": [self._names.state_machine_arn], "status": list(statuses)},
+            detail={"stateMachineArn": self._names.workflow_arns, "status": list(statuses)},
         )
 
     def _invoke(self, construct_id: str, *, function: Function, description: str, pattern: events.EventPattern) -> None:
@@ -133,7 +197,7 @@ class StateChangeRules(Construct):
             self,
             "ExecutionNotSucceeded",
             rule_name=self._names.named("execution-not-succeeded"),
-            description="A daily batch failed, timed out or was aborted: tell people",
+            description="An execution failed, timed out or was aborted: tell people",
             event_pattern=self._executions("FAILED", "TIMED_OUT", "ABORTED"),
         )
         notices.allow_rule(rule.rule_arn)
@@ -143,7 +207,7 @@ class StateChangeRules(Construct):
                 # By its ARN: with the topic itself CDK would let every rule of every account publish to it.
                 sns.Topic.from_topic_arn(self, "Topic", self._names.topic_arn),
                 message=events.RuleTargetInput.from_text(
-                    f"The daily batch of stage {self._names.stage} ended {field('$.detail.status')} at "
+                    f"A run of stage {self._names.stage} ended {field('$.detail.status')} at "
                     f"{field('$.time')}: execution {field('$.detail.name')}. What failed and what to do: "
                     f"assay explain {field('$.detail.executionArn')}"
                 ),

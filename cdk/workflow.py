@@ -1,4 +1,4 @@
-"""The daily batch: the ASL file as it is, with the ARNs of this stage put in."""
+"""A workflow: its ASL file as it is, with the ARNs of this stage put in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cdk.names import Names
 from cdk.roles import role
 
 
-class DailyBatch(Construct):
+class Workflow(Construct):
     """A state machine that may invoke these functions, through their aliases, and nothing else.
 
     It has neither vended logs nor X-Ray tracing: the policies of both need `Resource: "*"`.
@@ -26,6 +26,7 @@ class DailyBatch(Construct):
         construct_id: str,
         *,
         names: Names,
+        actor: str,
         definition: str,
         substitutions: Mapping[str, str],
         function_arns: Sequence[str],
@@ -34,16 +35,18 @@ class DailyBatch(Construct):
         self.state_machine = sfn.StateMachine(
             self,
             "StateMachine",
-            state_machine_name=names.state_machine,
+            state_machine_name=names.named(actor),
             # From a string: from_file hides the states from whoever reads the template.
             definition_body=sfn.DefinitionBody.from_string(definition),
             definition_substitutions=dict(substitutions),
             role=role(
                 self,
                 "Role",
-                name=names.named("daily-batch"),
+                name=names.named(actor),
                 principal=grants.trusted(
-                    "states.amazonaws.com", account=names.account, source_arn=names.state_machine_arn
+                    "states.amazonaws.com",
+                    account=names.account,
+                    source_arn=names.arn("states", f"stateMachine:{names.named(actor)}"),
                 ),
                 statements=[grants.allow(["lambda:InvokeFunction"], function_arns)],
             ),

@@ -141,5 +141,5 @@ def platform(stage: str) -> Platform:
         ledger_table=lake["LedgerTableName"],
         snowflake_secret_arn=lake["SnowflakeSecretArn"],
         application_id=pipeline["ApplicationId"],
-        state_machines={"daily_batch": pipeline["DailyBatchArn"]},
+        state_machines={"daily_batch": pipeline["DailyBatchArn"], "file_arrival": pipeline["FileArrivalArn"]},
     )

@@ -23,10 +23,10 @@ KEYS = artifacts.Artifacts(
 def synthesize(stage: str, out: Path, keys: artifacts.Artifacts = KEYS) -> dict[str, dict]:
     """Write the templates of a stage to a folder; returns them by stack."""
     flags = json.loads((ROOT / "cdk.json").read_text())["context"]
-    definition = stages.DEFINITION.read_text()
+    definitions = stages.definitions()
     loaded = settings.load(stage, host="x86_64")
     # CDK's own rules are left to `make synth`; cfn-lint has a test of its own
-    stages.build(loaded, keys=keys, definition=definition, out=out, context=flags, validate=False).synth()
+    stages.build(loaded, keys=keys, definitions=definitions, out=out, context=flags, validate=False).synth()
     return {stack: json.loads((out / f"assay-{stage}-{stack}.template.json").read_text()) for stack in STACKS}
 
 

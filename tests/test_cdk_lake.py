@@ -107,4 +107,6 @@ def test_the_outputs_that_others_read(stage):
     assert {"LakeBucketName", "CodeBucketName", "LedgerTableName", "SnowflakeSecretArn"} <= set(
         template(stage, "lake")["Outputs"]
     )
-    assert {"ApplicationId", "DailyBatchArn", "NoticeTopicArn"} <= set(template(stage, "pipeline")["Outputs"])
+    assert {"ApplicationId", "DailyBatchArn", "FileArrivalArn", "NoticeTopicArn"} <= set(
+        template(stage, "pipeline")["Outputs"]
+    )

@@ -8,7 +8,10 @@ from cdk_templates import KEYS, ROOT, STAGES, properties, resources, synthesize,
 
 from lambdas import settings as lambda_settings
 
-ASL = (ROOT / "state_machines" / "daily_batch.asl.json").read_text()
+ASL = {
+    name: (ROOT / "state_machines" / f"{name.replace('-', '_')}.asl.json").read_text()
+    for name in ("daily-batch", "file-arrival")
+}
 MODULES = (
     "open_run",
     "validate_contracts",
@@ -19,6 +22,7 @@ MODULES = (
     "emit_lineage_and_metrics",
     "close_run",
     "cancel_job_runs",
+    "gather_arrivals",
 )
 OF_ALL_FUNCTIONS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
 
@@ -77,7 +81,7 @@ def test_functions_run_python_3_11_on_the_stages_architecture(stage, architectur
 def test_every_function_has_a_role_and_a_log_of_its_own(stage):
     roles = [function["Properties"]["Role"]["Fn::GetAtt"][0] for function in _functions(stage).values()]
     logs = [function["Properties"]["LoggingConfig"]["LogGroup"]["Ref"] for function in _functions(stage).values()]
-    assert len(set(roles)) == len(set(logs)) == 9
+    assert len(set(roles)) == len(set(logs)) == len(MODULES)
     for log in logs:
         assert template(stage, "pipeline")["Resources"][log]["Properties"]["RetentionInDays"] >= 7
 
@@ -97,15 +101,16 @@ def test_new_code_makes_new_versions_and_the_same_code_none(tmp_path):
     before = set(resources("local", "AWS::Lambda::Version"))
     assert versions("same", KEYS) == before
     new = versions("new", dataclasses.replace(KEYS, lambda_key="lambda/fedcba987654.zip"))
-    assert len(new) == 9
+    assert len(new) == len(MODULES)
     assert not new & before
 
 
+@pytest.mark.parametrize("workflow", ASL)
 @pytest.mark.parametrize("stage", STAGES)
-def test_the_state_machine_is_the_file_with_its_placeholders_filled(stage):
-    machine = properties(stage, "AWS::StepFunctions::StateMachine", StateMachineName=f"assay-{stage}-daily-batch")
-    assert machine["DefinitionString"] == ASL
-    placeholders = set(re.findall(r"\$\{(\w+)\}", ASL))
+def test_a_state_machine_is_its_file_with_the_placeholders_filled(stage, workflow):
+    machine = properties(stage, "AWS::StepFunctions::StateMachine", StateMachineName=f"assay-{stage}-{workflow}")
+    assert machine["DefinitionString"] == ASL[workflow]
+    placeholders = set(re.findall(r"\$\{(\w+)\}", ASL[workflow]))
     assert set(machine["DefinitionSubstitutions"]) == placeholders
     aliases = resources(stage, "AWS::Lambda::Alias")
     for name, value in machine["DefinitionSubstitutions"].items():
@@ -118,21 +123,23 @@ def test_the_state_machine_is_the_file_with_its_placeholders_filled(stage):
     assert "LoggingConfiguration" not in machine, "its policy needs every resource"
 
 
+@pytest.mark.parametrize("workflow", ASL)
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_function_times_out_before_the_state_that_calls_it(stage):
-    for name, state in states(json.loads(ASL)):
+def test_a_function_times_out_before_the_state_that_calls_it(stage, workflow):
+    for name, state in states(json.loads(ASL[workflow])):
         if state["Type"] == "Task" and isinstance(state["TimeoutSeconds"], int):
             placeholder = state["Arguments"]["FunctionName"]
             module = re.sub(r"(?<!^)(?=[A-Z])", "_", placeholder[2 : -len("Function}")]).lower()
             assert functions(stage)[module]["Properties"]["Timeout"] < state["TimeoutSeconds"], name
 
 
+@pytest.mark.parametrize("workflow", ASL)
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_job_run_ends_before_its_state_stops_asking(stage):
-    machine = properties(stage, "AWS::StepFunctions::StateMachine")
+def test_a_job_run_ends_before_its_state_stops_asking(stage, workflow):
+    machine = properties(stage, "AWS::StepFunctions::StateMachine", StateMachineName=f"assay-{stage}-{workflow}")
     heartbeat_seconds = int(machine["DefinitionSubstitutions"]["JobHeartbeatSeconds"])
     minutes = functions(stage)["launch_job"]["Properties"]["Environment"]["Variables"]["JOB_TIMEOUT_MINUTES"]
-    for _, state in states(json.loads(ASL)):
+    for _, state in states(json.loads(ASL[workflow])):
         retries = [each for each in state.get("Retry", []) if "States.HeartbeatTimeout" in each["ErrorEquals"]]
         for retry in retries:
             assert int(minutes) * 60 < heartbeat_seconds * (1 + retry["MaxAttempts"])
@@ -221,8 +228,8 @@ def test_the_end_of_a_job_run_reaches_job_finished(stage):
 def test_an_execution_that_ended_badly_is_heard_of(stage, name, statuses, target):
     found = rule(stage, name)
     assert found["EventPattern"]["detail"]["status"] == statuses
-    [machine] = found["EventPattern"]["detail"]["stateMachineArn"]
-    assert machine.endswith(f":stateMachine:assay-{stage}-daily-batch")
+    machines = found["EventPattern"]["detail"]["stateMachineArn"]
+    assert [machine.rsplit(":", 1)[1] for machine in machines] == [f"assay-{stage}-{workflow}" for workflow in ASL]
     assert target in json.dumps(found["Targets"][0]["Arn"])
 
 
@@ -233,9 +240,52 @@ def test_a_notice_is_a_sentence_with_the_command_to_run(stage):
     for name in target["InputTransformer"]["InputPathsMap"]:
         text = text.replace(f"<{name}>", name)
     assert json.loads(text) == (
-        f"The daily batch of stage {stage} ended detail-status at time: execution detail-name. "
+        f"A run of stage {stage} ended detail-status at time: execution detail-name. "
         "What failed and what to do: assay explain detail-executionArn"
     )
+
+
+@pytest.mark.parametrize(("stage", "enabled"), [("local", False), ("dev", True), ("prod", True)])
+def test_a_file_in_the_landing_prefix_is_gathered(stage, enabled):
+    arrived = rule(stage, "object-arrived")
+    assert arrived["State"] == ("ENABLED" if enabled else "DISABLED")
+    lake = properties(stage, "AWS::S3::Bucket", BucketName=arrived["EventPattern"]["detail"]["bucket"]["name"][0])
+    assert lake["NotificationConfiguration"] == {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}
+    assert arrived["EventPattern"] == {
+        "source": ["aws.s3"],
+        "detail-type": ["Object Created"],
+        "detail": {"bucket": {"name": [lake["BucketName"]]}, "object": {"key": [{"prefix": "landing/"}]}},
+    }
+    queues = resources(stage, "AWS::SQS::Queue")
+    queue = arrived["Targets"][0]["Arn"]["Fn::GetAtt"][0]
+    [mapping] = (each["Properties"] for each in resources(stage, "AWS::Lambda::EventSourceMapping").values())
+    assert mapping["EventSourceArn"] == {"Fn::GetAtt": [queue, "Arn"]}
+    named = json.dumps(mapping["FunctionName"])
+    assert "GatherArrivalsAlias" in named
+    assert ":live" in named
+    assert mapping["Enabled"] is enabled
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert (mapping["BatchSize"], mapping["MaximumBatchingWindowInSeconds"]) == (1000, 60)
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 2}
+    timeout = functions(stage)["gather_arrivals"]["Properties"]["Timeout"]
+    assert queues[queue]["Properties"]["VisibilityTimeout"] >= 6 * timeout
+    redrive = queues[queue]["Properties"]["RedrivePolicy"]
+    assert redrive["maxReceiveCount"] >= 5
+    assert redrive["deadLetterTargetArn"]["Fn::GetAtt"][0] in queues
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_only_the_rule_may_send_to_the_queue_of_arrivals(stage):
+    rules = resources(stage, "AWS::Events::Rule")
+    [arrived] = (
+        logical_id for logical_id, each in rules.items() if each["Properties"]["Name"].endswith("object-arrived")
+    )
+    [queue] = (each["Arn"]["Fn::GetAtt"][0] for each in rules[arrived]["Properties"]["Targets"])
+    policies = [each["Properties"] for each in resources(stage, "AWS::SQS::QueuePolicy").values()]
+    [policy] = (each["PolicyDocument"] for each in policies if each["Queues"] == [{"Ref": queue}])
+    [allowed] = (each for each in policy["Statement"] if each["Effect"] == "Allow")
+    assert allowed["Principal"] == {"Service": "events.amazonaws.com"}
+    assert allowed["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": [arrived, "Arn"]}}}
 
 
 @pytest.mark.parametrize("stage", STAGES)

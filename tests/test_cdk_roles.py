@@ -15,8 +15,9 @@ FUNCTIONS = (
     "emit-lineage-and-metrics",
     "close-run",
     "cancel-job-runs",
+    "gather-arrivals",
 )
-JOBS = ("ingest", "check", "silver", "gold", "publish")
+JOBS = ("ingest", "check", "silver", "publish-silver", "gold", "publish")
 LAKE = "arn:aws:s3:::assay-dev-lake-111111111111-eu-west-1"
 CODE = "arn:aws:s3:::assay-dev-code-111111111111-eu-west-1"
 
@@ -54,7 +55,7 @@ def test_every_permission_is_written_out_in_its_role(stage):
 @pytest.mark.parametrize("stage", STAGES)
 def test_there_is_one_role_per_actor(stage):
     names = sorted(role["Properties"]["RoleName"] for role in resources(stage, "AWS::IAM::Role").values())
-    actors = (*FUNCTIONS, *JOBS, "daily-batch", "scheduler")
+    actors = (*FUNCTIONS, *JOBS, "daily-batch", "file-arrival", "scheduler")
     assert names == sorted(f"assay-{stage}-{actor}" for actor in actors)
 
 
@@ -82,6 +83,7 @@ def test_a_function_writes_its_own_log_only(actor):
             "silver",
             ["candidates/r/silver/orders/1/x", "quarantine/orders_silver/x", "runs/r/bronze_to_silver/all/1.json"],
         ),
+        ("publish-silver", ["silver/orders/x", "runs/r/publish_silver/all/1.json"]),
         ("gold", ["candidates/r/gold/fct_daily_revenue/1/x", "runs/r/silver_to_gold/all/1.json"]),
         ("publish", ["silver/orders/x", "gold/fct_daily_revenue/x", "runs/r/publish_gold/all/1.json"]),
     ],
@@ -122,7 +124,7 @@ def test_a_job_cannot_delete_what_is_evidence_or_touch_the_code(actor):
     assert not allows("dev", actor, "s3:GetObject", f"{CODE}/lambda/0123456789ab.zip")
 
 
-@pytest.mark.parametrize("actor", ["check", "silver", "gold", "publish"])
+@pytest.mark.parametrize("actor", ["check", "silver", "publish-silver", "gold", "publish"])
 def test_only_ingest_reads_landing_and_the_secret(actor):
     assert not allows("dev", actor, "s3:GetObject", f"{LAKE}/landing/fx/x.csv")
     assert not [each for each in statements("dev", actor) if "secretsmanager:GetSecretValue" in listed(each["Action"])]
@@ -158,14 +160,33 @@ def test_only_launch_job_starts_job_runs():
     assert starters == ["launch-job"]
 
 
-def test_tasks_of_this_state_machine_are_answered_and_no_others():
+def test_tasks_of_these_workflows_are_answered_and_no_others():
     for actor in ("launch-job", "job-finished"):
         [granted] = [each for each in statements("dev", actor) if "states:SendTaskSuccess" in listed(each["Action"])]
-        assert granted["Resource"] == "arn:aws:states:eu-west-1:111111111111:stateMachine:assay-dev-daily-batch"
+        machines = "arn:aws:states:eu-west-1:111111111111:stateMachine:assay-dev-"
+        assert granted["Resource"] == [f"{machines}daily-batch", f"{machines}file-arrival"]
 
 
-def test_the_state_machine_may_only_invoke_aliases():
-    [granted] = statements("dev", "daily-batch")
+def test_gathering_starts_the_file_arrival_and_reads_its_own_queue():
+    granted = {
+        action: each["Resource"] for each in statements("dev", "gather-arrivals") for action in listed(each["Action"])
+    }
+    machine = "arn:aws:states:eu-west-1:111111111111:stateMachine:assay-dev-file-arrival"
+    assert granted["states:StartExecution"] == machine
+    assert granted["sqs:ReceiveMessage"] == "arn:aws:sqs:eu-west-1:111111111111:assay-dev-arrivals"
+    assert not allows("dev", "gather-arrivals", "s3:PutObject", f"{LAKE}/landing/fx/x.csv")
+    assert not allows("dev", "gather-arrivals", "s3:GetObject", f"{LAKE}/bronze/fx_rates/x")
+    starters = [
+        actor
+        for actor in FUNCTIONS
+        if any("states:StartExecution" in listed(each["Action"]) for each in statements("dev", actor))
+    ]
+    assert starters == ["gather-arrivals"]
+
+
+@pytest.mark.parametrize("workflow", ["daily-batch", "file-arrival"])
+def test_a_state_machine_may_only_invoke_aliases(workflow):
+    [granted] = statements("dev", workflow)
     aliases = resources("dev", "AWS::Lambda::Alias")
     assert granted["Action"] == "lambda:InvokeFunction"
     assert {resource["Ref"] for resource in granted["Resource"]} <= set(aliases)
@@ -173,7 +194,13 @@ def test_the_state_machine_may_only_invoke_aliases():
 
 @pytest.mark.parametrize(
     ("actor", "service"),
-    [("ingest", "emr-serverless"), ("daily-batch", "states"), ("scheduler", "scheduler"), ("open-run", "lambda")],
+    [
+        ("ingest", "emr-serverless"),
+        ("daily-batch", "states"),
+        ("file-arrival", "states"),
+        ("scheduler", "scheduler"),
+        ("open-run", "lambda"),
+    ],
 )
 def test_a_role_trusts_one_service(actor, service):
     trust = properties("dev", "AWS::IAM::Role", RoleName=f"assay-dev-{actor}")["AssumeRolePolicyDocument"]

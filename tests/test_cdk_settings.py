@@ -54,6 +54,21 @@ def test_thresholds_that_cannot_be_meant_are_refused(config, text, words):
         assert word in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("arrivals.window_seconds", 0),
+        ("arrivals.window_seconds", 301),
+        ("arrivals.batch_size", 0),
+        ("arrivals", KeyError),
+    ],
+)
+def test_arrivals_that_cannot_be_gathered_so_are_refused(config, key, value):
+    change(config, key, value)
+    with pytest.raises(settings.SettingsError, match="arrivals"):
+        settings.load("dev", config=config)
+
+
 def test_local_takes_the_architecture_of_the_machine_and_has_no_network():
     local = settings.load("local", host="arm64")
     assert (local.architecture, local.network, local.account) == ("arm64", None, "000000000000")

@@ -20,7 +20,7 @@ def masked(found):
     result = json.loads(text)
     for resource in result["Resources"].values():
         if "DefinitionString" in resource.get("Properties", {}):
-            resource["Properties"]["DefinitionString"] = "<state_machines/daily_batch.asl.json>"
+            resource["Properties"]["DefinitionString"] = "<its file in state_machines>"
     return json.dumps(result, indent=1, sort_keys=True) + "\n"
 
 
