@@ -66,9 +66,11 @@ class World:
         assert code == (0 if receipt["status"] == "SUCCEEDED" else 1)
         return receipt | {"key": document["receipt_key"]}
 
-    def request(self, day, step, subject="all", *, receipts=(), files=(), attempt=1, round_=0, history=False, **said):
-        """A step's request. `said` are parts of it: waivers, rejections."""
-        run_id = f"{day + timedelta(days=1):%Y%m%d}T060000Z-0000"
+    def request(
+        self, day, step, subject="all", *, run="0000", receipts=(), files=(), attempt=1, round_=0, history=False, **said
+    ):
+        """A step's request. `said` are parts of it: waivers, rejections, sources."""
+        run_id = f"{day + timedelta(days=1):%Y%m%d}T060000Z-{run}"
         start = None if history else f"{day}T00:00:00Z"
         inputs = [run_id, step, receipts, files, round_ if subject == "snowflake_orders" else None]
         received, digest = (

@@ -86,10 +86,10 @@ def test_an_ingest_again_finds_its_commit(ready):
 def test_a_publish_killed_between_commits_goes_on(ready, built, monkeypatch):
     commit = publish._commit
 
-    def killed_after_the_first(job, publication, written):
+    def killed_after_the_first(job, publication, *rest):
         if publication.table != "silver/fx_rates":
             raise KeyboardInterrupt
-        return commit(job, publication, written)
+        return commit(job, publication, *rest)
 
     monkeypatch.setattr(publish, "_commit", killed_after_the_first)
     before = ready.versions()

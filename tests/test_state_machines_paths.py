@@ -41,15 +41,16 @@ OUTCOMES: dict[str, dict[str, Any]] = {
     "check_bronze": {"verdict": "PASS"},
     "check_silver": {"verdict": "WARN"},
     "check_gold": {"verdict": "PASS"},
+    "publish_silver": {"published": True},
     "publish_gold": {"published": True},
 }
 Script = Callable[[str, int], dict[str, Any]]
 
 
-def definition(heartbeat_seconds: int = 30) -> str:
-    text = (Path(__file__).parent.parent / "state_machines" / FILE).read_text()
+def definition(heartbeat_seconds: int = 30, file: str = FILE) -> str:
+    text = (Path(__file__).parent.parent / "state_machines" / file).read_text()
     numbers = {"JobTimeoutSeconds": "120", "JobHeartbeatSeconds": str(heartbeat_seconds)}
-    for name in SUBSTITUTIONS[FILE]:
+    for name in SUBSTITUTIONS[file]:
         function = FUNCTIONS.get(name)
         arn = f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:{function}:live"
         text = text.replace(f"${{{name}}}", arn if function else numbers[name])
@@ -154,12 +155,17 @@ class Execution:
     """One execution in the engine, to be redriven at will."""
 
     def __init__(
-        self, name: str = "day1", data_date: str = "2026-07-30", text: str | None = None, supersedes: str = ""
+        self,
+        name: str = "day1",
+        data_date: str = "2026-07-30",
+        text: str | None = None,
+        supersedes: str = "",
+        request: dict[str, Any] | None = None,
     ) -> None:
         self._execution = moto_asl.Execution(
             arn=EXECUTION + name,
             name=name,
-            input={"supersedes": supersedes} if supersedes else {"data_date": data_date},
+            input=request or ({"supersedes": supersedes} if supersedes else {"data_date": data_date}),
             start_time="2026-07-31T06:00:00Z",
             role_arn=f"arn:aws:iam::{ACCOUNT}:role/x",
             definition=text or definition(),
