@@ -150,7 +150,7 @@ def test_a_rejection_is_written_printed_and_listed(ledger, held, named):
     assert listed == {
         "run_id": held, "expectation": RATE, "by": "Ada", "reason": "the bank withdrew it", "made_at": written.made_at,
     }  # fmt: skip
-    assert "the bank withdrew it" in assay("rejections", held)[1]
+    assert {"the", "bank", "withdrew", "it"} <= {*assay("rejections", held)[1].split()}  # in cells that may wrap
 
 
 def test_a_rejection_can_be_read_by_a_program(held):

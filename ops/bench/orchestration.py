@@ -58,7 +58,8 @@ def _transitions(history: Sequence[Event]) -> int:
     """States entered, and retries, which Step Functions bills like them."""
     entered = sum(event["type"].endswith("StateEntered") for event in history)
     tasks = sum(event["type"] == "TaskStateEntered" for event in history)
-    return entered + sum(event["type"] == "TaskScheduled" for event in history) - tasks
+    calls = sum(event["type"] == "TaskScheduled" for event in history)
+    return int(entered + calls - tasks)
 
 
 def _call_seconds(history: Sequence[Event]) -> list[float]:
