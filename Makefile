@@ -9,7 +9,7 @@ STAGES := local dev prod
 MAKEFLAGS += --no-print-directory
 unexport PYTHONDONTWRITEBYTECODE # without bytecode on disk every process compiles all that it imports
 
-.PHONY: help setup tools run test test-all lint bench synth package up down clean
+.PHONY: help setup tools run test test-all simulate lint bench synth package up down clean
 help: ## the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
@@ -58,6 +58,11 @@ test: lint ## everything CI asks for
 
 test-all: lint ## with the slow proofs
 	@$(BIN)/pytest
+
+SEEDS ?= 500
+START ?= 0
+simulate: setup ## play the failure model: SEEDS=n schedules from seed START=m
+	@$(BIN)/python -m tests.simulator --seeds $(SEEDS) --start $(START)
 
 bench: setup ## timings, as a table and as build/bench.json
 	@$(BIN)/python -m ops.bench

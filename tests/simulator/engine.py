@@ -1,0 +1,179 @@
+"""What is patched while schedules run: the laptop's engine, the handlers and the jobs on the virtual clock."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import json
+import os
+import pkgutil
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import yaml
+
+import lambdas
+from contracts import contract as contracts
+from contracts import releases
+from lambdas import aws, digests, emit_lineage_and_metrics, launching, open_run, runtime, validate_contracts
+from local.seams import moto_asl, moto_asl_repair, moto_asl_tasks
+from local.stepfunctions import jsonata
+from ops.workflow_lint import SUBSTITUTIONS
+from spark_jobs import publish as real_publish
+from spark_jobs import receipts as real_receipts
+
+from . import jobs
+from .cloud import ACCOUNT, BUCKET
+from .kernel import virtual
+
+ROOT = Path(__file__).resolve().parents[2]
+FILE = "daily_batch.asl.json"
+JOB = yaml.safe_load((ROOT / "config" / "prod.yaml").read_text())["job"]
+_HANDLERS = [importlib.import_module(f"lambdas.{module.name}") for module in pkgutil.iter_modules(lambdas.__path__)]
+ENVIRONMENT: Mapping[str, str] = {
+    "STAGE": "sim",
+    "LAKE_BUCKET": BUCKET,
+    "CODE_BUCKET": "assay-sim-code",
+    "LEDGER_TABLE": "assay-sim-ledger",
+    "APPLICATION_ID": "00app",
+    "JOB_ROLES": json.dumps({actor: f"role/{actor}" for actor in ("ingest", "check", "silver", "gold", "publish")}),
+    "SECRET_ARNS": "{}",
+    "SOURCES": '["fx_rates", "snowflake_orders"]',
+    "SPARK_CONF": "{}",
+    "FAIL_FROM": '{"error": "1"}',
+    "SPARK_ENTRY_KEY": "spark/main.py",
+    "SPARK_CODE_KEY": "spark/code.zip",
+    "SPARK_DEPS_KEY": "spark/deps.tar.gz",
+    "CODE_DIGEST": "code1",
+    "JOB_TIMEOUT_MINUTES": str(JOB["timeout_minutes"]),
+    "GLUE_DATABASES": json.dumps({layer: f"assay_sim_{layer}" for layer in ("bronze", "silver", "gold", "quality")}),
+    "NOTICE_TOPIC_ARN": f"arn:aws:sns:eu-west-1:{ACCOUNT}:assay-sim-notices",
+}
+
+
+@functools.cache
+def definition(file: str = FILE) -> str:
+    """The workflow, its placeholders filled as CDK fills them."""
+    text = (ROOT / "state_machines" / file).read_text()
+    numbers = {"JobTimeoutSeconds": JOB["task_timeout_seconds"], "JobHeartbeatSeconds": JOB["heartbeat_seconds"]}
+    for name in SUBSTITUTIONS[file]:
+        function = re.sub(r"(?<!^)(?=[A-Z])", "_", name.removesuffix("Function")).lower()
+        arn = f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:{function}:live"
+        text = text.replace(f"${{{name}}}", str(numbers.get(name, arn)))
+    return text
+
+
+class Quiet:
+    """The log and the metrics of handlers: a schedule has a trace of its own."""
+
+    class _Provider:
+        metric_set: tuple[()] = ()
+
+    provider = _Provider()
+
+    def __getattr__(self, _: str) -> Any:
+        return lambda *_, **__: None
+
+
+@contextmanager
+def _no_metric(**_: Any) -> Iterator[Quiet]:
+    yield Quiet()
+
+
+class Hooks:
+    """Who answers for AWS in the schedule that runs; the patches below are made once and look here."""
+
+    world: Any = None
+
+
+@functools.cache
+def _released(release: str) -> digests.Released:
+    found = _real_released()
+    if release == "breaking":
+        versions = {**found.schemas["orders_silver"], "9-0-0": "another"}
+        return replace(found, schemas={**found.schemas, "orders_silver": versions})
+    return found
+
+
+_real_released, _real_digest = digests.released, contracts.digest
+
+
+def _digest() -> str:
+    release = Hooks.world.site.release
+    return _known_digest() + ("" if release == "released" else f"+{release}")
+
+
+_known_digest = functools.cache(_real_digest)
+_known_problems = functools.cache(releases.problems_as_released)
+
+
+@functools.lru_cache(maxsize=4096)
+def _parse(expression: str) -> Any:
+    """A parsed expression, kept: without the limit of real time, which begins with the parsing."""
+    return jsonata.jsonata.Jsonata(expression)
+
+
+def _quick_paths() -> Iterator[tuple[object, str, object]]:
+    """The engine builds a parser for every path it reads; the same path is always the same."""
+    for module in list(sys.modules.values()):
+        parse = getattr(module, "parse", None)
+        if module.__name__.startswith("moto.stepfunctions") and getattr(parse, "__module__", "").startswith(
+            "jsonpath_ng"
+        ):
+            yield module, "parse", functools.lru_cache(maxsize=1024)(parse)
+
+
+class _Environment(dict[str, str]):
+    def get(self, name: str, default: Any = None) -> Any:
+        if name == "CODE_DIGEST" and Hooks.world is not None:
+            return Hooks.world.site.code_digest
+        return super().get(name, default)
+
+
+@contextmanager
+def installed() -> Iterator[None]:
+    """A block in which schedules can run."""
+    engine = [
+        module
+        for name, module in list(sys.modules.items())
+        if name.startswith(("local.seams.moto_asl", "moto.stepfunctions.parser.asl")) and module is not moto_asl_repair
+    ]
+    patches: list[tuple[object, str, object]] = [
+        (moto_asl_tasks, "_client", lambda *_: Hooks.world.functions),
+        (jsonata, "_parse", _parse),
+        (runtime, "logger", Quiet()),
+        (runtime, "metrics", Quiet()),
+        (runtime, "ledger", lambda: Hooks.world.ledger),
+        (emit_lineage_and_metrics, "single_metric", _no_metric),
+        (aws, "s3", lambda: Hooks.world.s3),
+        (aws, "emr_serverless", lambda: Hooks.world.emr),
+        (aws, "stepfunctions", lambda: Hooks.world.states),
+        (aws, "sns", lambda: Hooks.world.sns),
+        (aws, "glue", lambda: Hooks.world.glue),
+        (contracts, "digest", _digest),
+        *(
+            (contracts, name, functools.cache(getattr(contracts, name)))
+            for name in ("datasets", "versions", "load_all")
+        ),
+        *_quick_paths(),
+        (releases, "problems_as_released", _known_problems),
+        (real_publish, "_commit", jobs.commit_candidates),
+        *(
+            (module, "released", lambda: _released(Hooks.world.site.release))
+            for module in (open_run, validate_contracts, launching)
+        ),
+        (runtime.os, "environ", _Environment(os.environ | ENVIRONMENT)),
+    ]
+    moto_asl.parse(definition())
+    _known_digest(), _known_problems(), _released("released")
+    with ExitStack() as stack:
+        for owner, name, value in patches:
+            stack.enter_context(mock.patch.object(owner, name, value))
+        stack.enter_context(virtual([*engine, *_HANDLERS, real_receipts]))
+        yield

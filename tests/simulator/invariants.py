@@ -1,0 +1,168 @@
+"""What must hold whatever goes wrong (FAULTS.md)."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from greenlet import getcurrent
+
+from lambdas.gates import PASSES
+from lambdas.names import CHECKS, JobName
+from spark_jobs import delta_log
+from spark_jobs.request import Request
+
+from .cloud import Violation
+from .jobs import AUDIT, GOLD, ORDERS, RATES
+from .source import expected
+from .spark import JobRun
+
+if TYPE_CHECKING:
+    from .scenario import World
+
+SHARED = (RATES, ORDERS, GOLD)
+
+
+def check_cancel(world: World, run: JobRun) -> None:
+    """Job runs of an execution are cancelled only while it is stopped; others by launch_job, which says why."""
+    if not world.site.who[getcurrent()].startswith("cancel_job_runs"):
+        return
+    item = world.table.now(f"run#{JobName.parse(run.name).run_id}", "run")
+    execution = world.states.executions[item["execution_arn"]] if item else None
+    if execution is None or execution.status not in {"ABORTED", "TIMED_OUT"}:
+        raise Violation(f"job run {run.name} is cancelled while its execution is {execution and execution.status}")
+
+
+def check_commit(world: World, table: str, run: JobRun, request: Request, rows: list[dict[str, Any]]) -> None:
+    """A shared table changes only by candidates that every gate of the run has passed."""
+    if table not in SHARED:
+        return
+    flawed = [row for row in rows if row["flaw"]]
+    if flawed:
+        raise Violation(f"{run.name} commits flawed rows to {table}: {flawed[:2]}")
+    bronze, silver = request.receipts[:-2], request.receipts[:-1]
+    measured = {"check_bronze": bronze, "check_silver": silver, "check_gold": request.receipts}
+    for check in CHECKS:
+        step = world.table.now(f"run#{request.run_id}", f"step#{check}#all")
+        key = f"{request.run_id}/{check}/all/{step['attempt'] if step else 0}.json"
+        receipt, asked = _json(world, f"runs/{key}"), _json(world, f"requests/{key}")
+        if not receipt or receipt.get("verdict") not in PASSES:
+            raise Violation(f"{run.name} commits to {table}, but {check} says {receipt and receipt.get('verdict')}")
+        if not asked or tuple(asked["inputs"]["receipts"]) != tuple(measured[check]):
+            raise Violation(f"{run.name} commits to {table} other candidates than {check} has measured")
+
+
+def check_end(world: World) -> str | None:
+    """The first invariant that does not hold at the end, in a sentence."""
+    for check in (_executions, _runs, _tables, _transactions, _receipts, _audit):
+        problem = check(world)
+        if problem:
+            return problem
+    return None
+
+
+def _executions(world: World) -> str | None:
+    for execution in world.states.executions.values():
+        if execution.status != "SUCCEEDED":
+            return f"{execution.name} is {execution.status} at the end"
+    outcomes = Counter((each.input["data_date"], each.output["status"]) for each in world.states.executions.values())
+    for day in world.plan.days:
+        if outcomes[(day, "SUCCEEDED")] != 1:
+            return f"{day}: {outcomes[(day, 'SUCCEEDED')]} executions say that they ran it"
+    if live := world.emr.live():
+        return f"job run {live[0].name} is {live[0].state} at the end"
+    return None
+
+
+def _runs(world: World) -> str | None:
+    runs = [item for (_, sk), item in world.table.items_by_key.items() if sk == "run" and "status" in item]
+    if len(runs) != len(world.plan.days):
+        return f"{len(runs)} runs for {len(world.plan.days)} days"
+    for item in runs:
+        if item["status"] != "SUCCEEDED":
+            return f"run {item['run_id']} is {item['status']} though its execution succeeded"
+    for (pk, _), item in world.table.items_by_key.items():
+        if pk.startswith("lease#") and item["held"]:
+            step = world.table.now(f"run#{item['run_id']}", f"step#{item['step']}#{item['subject']}")
+            if step and step["status"] in {"STARTING", "RUNNING"}:
+                return f"{pk} is still held by {item['run_id']} {item['step']}"
+    return None
+
+
+def rows_of(world: World, table: str) -> list[dict[str, Any]]:
+    """The rows of a shared table as it stands."""
+    names = world.s3.folders.get(f"{table}/_delta_log")
+    if not names:
+        return []
+    content = world.s3.objects[f"{table}/_delta_log/{max(names)}"].content
+    files = delta_log._parse(0, content).files
+    return list(world.s3.objects[f"{table}/{files[0]}"].content)
+
+
+def _tables(world: World) -> str | None:
+    wanted = expected(world.source)
+    found = {
+        ORDERS: sorted((row["order_id"], row["updated_at"], row["amount"]) for row in rows_of(world, ORDERS)),
+        RATES: sorted((row["rate_date"], row["rate"]) for row in rows_of(world, RATES)),
+        GOLD: sorted((row["revenue_date"], row["amount"], row["orders"], row["rate"]) for row in rows_of(world, GOLD)),
+    }
+    for table in SHARED:
+        if found[table] != wanted[table]:
+            return f"{table} holds {found[table]}, and without faults {wanted[table]}"
+    return None
+
+
+def _transactions(world: World) -> str | None:
+    """A table has each transaction once, so no attempt has repeated what another did."""
+    for folder, names in world.s3.folders.items():
+        if not folder.endswith("/_delta_log") or folder.startswith(AUDIT):
+            continue
+        commits = [delta_log._parse(0, world.s3.objects[f"{folder}/{name}"].content) for name in names]
+        counted = Counter(transaction for commit in commits for transaction in commit.transactions)
+        for transaction, times in counted.items():
+            if times > 1:
+                return f"{folder}: transaction {transaction} was committed {times} times"
+        if folder.startswith("quarantine/"):
+            table = folder.removesuffix("_delta_log")
+            rows = [row for commit in commits for row in world.s3.objects[f"{table}{commit.files[0]}"].content]
+            again = Counter(json.dumps({**row, "_attempt": None}, sort_keys=True) for row in rows)
+            if any(times > 1 for times in again.values()):
+                return f"{folder}: a row is in quarantine twice"
+    return None
+
+
+def _receipts(world: World) -> str | None:
+    """A receipt that says SUCCEEDED names commits that are in the log."""
+    for key, stored in world.s3.objects.items():
+        receipt = _json(world, key) if key.startswith("runs/") and not key.endswith("/run.json") else None
+        if not receipt or receipt["status"] != "SUCCEEDED" or receipt.get("published") is False:
+            continue
+        for table in receipt["tables"]:
+            if table["path"] != table["table"] or not table["rows"]:
+                continue
+            name = f"{table['table']}/_delta_log/{table['version_after']:020}.json"
+            commit = world.s3.objects.get(name)
+            note = delta_log._parse(0, commit.content).note if commit else {}
+            if note.get("run_id") != receipt["run_id"] or receipt.get("rows_attempt") not in {None, note["attempt"]}:
+                return f"{key} names version {table['version_after']} of {table['table']}, which is not its commit"
+        del stored
+    return None
+
+
+def _audit(world: World) -> str | None:
+    """Every verdict has its results on record."""
+    recorded = world.s3.folders.get(f"{AUDIT}/_delta_log", {})
+    for key in world.s3.objects:
+        receipt = _json(world, key) if key.startswith("runs/") and "/check_" in key else None
+        if receipt and receipt["status"] == "SUCCEEDED":
+            tail = f":{receipt['attempt']}"
+            head = f"{AUDIT}:{receipt['run_id']}:{receipt['step']}:"
+            if not any(name.startswith(head) and name.endswith(tail) for name in recorded):
+                return f"{key} has a verdict whose results are not on record"
+    return None
+
+
+def _json(world: World, key: str) -> dict[str, Any] | None:
+    stored = world.s3.objects.get(key)
+    return json.loads(stored.content) if stored else None

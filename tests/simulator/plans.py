@@ -1,0 +1,78 @@
+"""From a seed to a schedule: every fault at every step in turn on even seeds, several at once on odd ones."""
+
+from __future__ import annotations
+
+import functools
+import random
+from collections.abc import Mapping
+
+from .faults import Fault
+from .scenario import DAYS, Plan, play
+
+LAST, TWO = DAYS[2:], DAYS[1:]
+ORDERS, RATES = f"source snowflake_orders {DAYS[2]}", f"source fx_rates {DAYS[2]}"
+#: What a schedule is built on. The faults of a basis bring the states that a day without any never enters.
+BASES: Mapping[str, Plan] = {
+    "one day": Plan(0, LAST),
+    "held at silver": Plan(0, LAST, faults=(Fault(ORDERS, 1, "silver"),)),
+    "held at bronze": Plan(0, LAST, faults=(Fault(RATES, 1, "bronze"),)),
+    "held at gold, later at silver": Plan(0, LAST, faults=(Fault(ORDERS, 1, "gold"), Fault(ORDERS, 2, "silver"))),
+    "contract broken": Plan(0, LAST, faults=(Fault(ORDERS, 1, "contract"), Fault(ORDERS, 2, "gold"))),
+    "stopped": Plan(0, LAST, faults=(Fault("invoke launch_job[bronze_to_silver/all]", 1, "stopped"),)),
+    "days together": Plan(0, TWO, gap_seconds=60.0),
+    "days backwards": Plan(0, TWO[::-1], gap_seconds=200.0),
+    "held while another day goes on": Plan(
+        0, TWO, gap_seconds=90.0, faults=(Fault(f"source fx_rates {DAYS[1]}", 1, "gold"),)
+    ),
+    "three days": Plan(0, DAYS, gap_seconds=300.0),
+}
+ENUMERATED = ("one day", "held at silver")
+#: How often several faults are tried on each.
+WEIGHTS = {"days together": 6, "days backwards": 3, "held while another day goes on": 3}
+GAPS_SECONDS = (0.0, 5.0, 60.0, 200.0, 400.0, 900.0)
+
+
+@functools.cache
+def possible(basis: str) -> tuple[Fault, ...]:
+    """Every fault at every step that a schedule of this basis passes."""
+    result = play(BASES[basis])
+    assert result.violation is None, f"{basis}: {result.violation}"
+    planned = set(BASES[basis].faults)
+    return tuple(fault for fault in result.faults.possible() if fault not in planned)
+
+
+@functools.cache
+def every_single() -> tuple[tuple[str, Fault], ...]:
+    """Each basis that is enumerated with each of its faults, in an order that spreads them."""
+    found = [(basis, fault) for basis in ENUMERATED for fault in possible(basis)]
+    random.Random(5).shuffle(found)  # noqa: S311
+    return tuple(found)
+
+
+def plan_of(seed: int) -> Plan:
+    """The schedule of a seed."""
+    chance = random.Random(seed * 2 + 1)  # noqa: S311
+    if seed % 2 == 0:
+        singles = every_single()
+        basis, fault = singles[seed // 2 % len(singles)]
+        faults = [fault]
+    else:
+        basis = chance.choices(list(BASES), [WEIGHTS.get(name, 1) for name in BASES])[0]
+        faults = _several(basis, chance)
+    gap = BASES[basis].gap_seconds if chance.random() < 0.5 else chance.choice(GAPS_SECONDS)
+    return Plan(
+        seed,
+        BASES[basis].days,
+        gap_seconds=gap,
+        faults=(*BASES[basis].faults, *faults),
+        patience=chance.choice((0, 1, 1, 2)),
+    )
+
+
+def _several(basis: str, chance: random.Random) -> list[Fault]:
+    """Two or three faults; the kind is drawn first, so that rare ones are as likely as common ones."""
+    by_kind: dict[str, list[Fault]] = {}
+    for fault in possible(basis):
+        by_kind.setdefault(fault.kind, []).append(fault)
+    kinds = sorted(by_kind)
+    return [chance.choice(by_kind[chance.choice(kinds)]) for _ in range(chance.choice((2, 2, 3)))]

@@ -1,0 +1,200 @@
+"""One schedule: some days, their executions, a person who redrives them, and what goes wrong meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lambdas.ledger import Ledger
+
+from . import invariants
+from .cloud import S3, Execution, Functions, Glue, Site, Sns, States, Table, Violation
+from .engine import Hooks, definition
+from .faults import SOURCE, START, Fault, Faults, described
+from .kernel import Kernel, running
+from .source import Source
+from .spark import Emr
+from .trace import Trace
+
+CANCELLED_ON: tuple[str, ...] = ("ABORTED", "TIMED_OUT")
+LIMIT_SECONDS = 60 * 86_400.0
+LIMIT_EVENTS = 200_000
+REDRIVES = 12
+DAYS = ("2026-07-28", "2026-07-29", "2026-07-30")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a schedule does.
+
+    Attributes:
+        days: data dates, in the order in which their executions start.
+        gap_seconds: between two starts.
+        patience: how many redrives a person tries before putting everything right.
+    """
+
+    seed: int
+    days: tuple[str, ...] = DAYS[2:]
+    gap_seconds: float = 600.0
+    faults: tuple[Fault, ...] = ()
+    patience: int = 1
+
+    def __str__(self) -> str:
+        return (
+            f"seed {self.seed}: days {', '.join(self.days)}, {self.gap_seconds:.0f} s apart; {described(self.faults)}"
+        )
+
+
+@dataclass
+class Result:
+    """How a schedule went."""
+
+    plan: Plan
+    violation: str | None
+    trace: Trace
+    faults: Faults
+    executions: int
+    redrives: int
+
+
+@dataclass
+class World:
+    """Everything that a schedule has."""
+
+    plan: Plan
+    kernel: Kernel
+    definition: str
+    cancelled_on: tuple[str, ...]
+    redrives: int = 0
+    present: list[str] = field(default_factory=list)
+    violation: str | None = None
+    done: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        plan = self.plan
+        self.trace = Trace(self.kernel)
+        self.faults = Faults(plan.faults)
+        self.site = Site(self.kernel, self.trace, self.faults)
+        self.source = Source(sorted(plan.days))
+        self.s3, self.table = S3(self.site), Table(self.site)
+        self.glue, self.sns = Glue(self.site), Sns(self.site)
+        self.ledger = Ledger(self.table)
+        self.functions = Functions(self.site)
+        self.functions.stop = self._stop
+        self.functions.may_break = lambda: (
+            len(self.present) == len(plan.days)
+            and all(self.table.now(f"execution#{arn}", "run") for arn in self.states.executions)
+        )
+        self.states = States(self.site, self.functions, self.definition, self.cancelled_on)
+        self.emr = Emr(self.site, self.s3, self.functions, self.source, self.present)
+        self.emr.on_cancel = lambda run: invariants.check_cancel(self, run)
+        self.emr.before_commit = lambda *told: invariants.check_commit(self, *told)
+        for day in plan.days:
+            for source in ("fx_rates", "snowflake_orders"):
+                flaws = []
+                while (flaw := self.faults.at(f"source {source} {day}", SOURCE)) is not None:
+                    flaws.append(flaw)
+                self.source.flaws[(source, day)] = flaws
+
+    def play(self) -> None:
+        """The schedule, to its end."""
+        kernel = self.kernel
+        for number, day in enumerate(self.plan.days):
+            kernel.at(number * self.plan.gap_seconds, lambda day=day: self._begin(day))  # type: ignore[misc]
+        count = 0
+
+        def is_over() -> bool:
+            nonlocal count
+            count += 1
+            return self.violation is not None or count > LIMIT_EVENTS
+
+        try:
+            kernel.run(is_over, LIMIT_SECONDS)
+        except Violation as found:
+            self.violation = str(found)
+        if self.violation is None and count > LIMIT_EVENTS:
+            self.violation = "it never comes to an end"
+        if self.violation is None:
+            self.violation = invariants.check_end(self)
+        self.trace.add("end", self.violation or "every invariant holds")
+
+    def _begin(self, day: str) -> None:
+        self.present.append(day)
+        self.deliver(day)
+        names = [f"day-{day}"]
+        if self.faults.at(f"start {day}", START):
+            self.trace.add("rule", "FAULT", "fired twice")
+            names.append(f"day-{day}-again")
+        for name in names:
+            execution = self.states.start(name, {"data_date": day})
+            self.kernel.spawn(lambda execution=execution: self._operate(execution))  # type: ignore[misc]
+
+    def deliver(self, day: str) -> None:
+        """The vendor puts the day's file, or a corrected one."""
+        self.s3.put(*self.source.file(day))
+
+    def _stop(self, run_id: str) -> None:
+        run = self.table.now(f"run#{run_id}", "run")
+        if run is not None:
+            self.states.stop(self.states.executions[run["execution_arn"]])
+
+    def _operate(self, execution: Execution) -> None:
+        """A person: sees that an execution has failed, puts right what needs a person, and redrives it."""
+        kernel, tries = self.kernel, 0
+        must_succeed, error = False, None
+        while True:
+            while execution.status == "RUNNING":
+                kernel.sleep(20.0)
+            if execution.status == "SUCCEEDED":
+                self.done.add(execution.name)
+                return
+            # what was read before it was put right is found by a gate, and read again in the next round
+            is_found = execution.error == "QualityGateClosedError" != error
+            if must_succeed and not is_found:
+                self.violation = (
+                    f"{execution.name} is {execution.status} ({execution.error}: {execution.cause}) although faults had "
+                    f"stopped and it was redriven"
+                )
+                return
+            if tries >= REDRIVES:
+                self.violation = f"{execution.name} was redriven {tries} times: {execution.error}: {execution.cause}"
+                return
+            kernel.sleep(kernel.random.choice((1.0, 60.0, 1800.0, 9000.0)))
+            tries += 1
+            self.redrives += 1
+            error = execution.error
+            must_succeed = self._mend(execution, tries)
+            self.states.redrive(execution)
+
+    def _mend(self, execution: Execution, tries: int) -> bool:
+        """Put right what a person must; True when nothing is wrong any more."""
+        error, site = execution.error, self.site
+        if error in {"ContractViolationError", "QualityGateClosedError"}:
+            if self.kernel.random.random() < 0.2 and tries <= self.plan.patience:
+                self.trace.add("person", "redrives without having mended anything")
+            else:
+                for source, day in self.source.mend(self.present):
+                    self.trace.add("person", "puts right", source, day)
+                    if source == "fx_rates":
+                        self.deliver(day)
+        if site.denied:
+            self.trace.add("person", "gives the access back")
+            site.denied = False
+        if site.release == "breaking":
+            self.trace.add("person", "deploys the contracts of before")
+            site.release = "released"
+        if tries > self.plan.patience:
+            self.faults.are_over = True
+        return self.faults.are_over and self.source.is_right
+
+
+def play(plan: Plan, *, text: str | None = None, cancelled_on: tuple[str, ...] | None = None) -> Result:
+    """Run a schedule; engine.installed() must be in force."""
+    kernel = Kernel(plan.seed)
+    with running(kernel):
+        world = Hooks.world = World(plan, kernel, text or definition(), cancelled_on or CANCELLED_ON)
+        try:
+            world.play()
+        finally:
+            kernel.close()
+            Hooks.world = None
+    return Result(plan, world.violation, world.trace, world.faults, len(world.states.executions), world.redrives)
