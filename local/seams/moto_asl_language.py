@@ -7,6 +7,7 @@ and concepts-error-handling.html.
 from __future__ import annotations
 
 import datetime
+import functools
 import json
 import re
 from typing import Any
@@ -71,7 +72,11 @@ def path_of_field(component: Any) -> str | None:
     """The name under which a component stands in the definition; None for those that have none of their own."""
     if hasattr(component, "identifier"):
         return str(component.identifier)
-    name = type(component).__name__
+    return _field_named(type(component).__name__)
+
+
+@functools.cache  # asked for every part of every state
+def _field_named(name: str) -> str | None:
     return next((field for field in _FIELDS if name.startswith(field)), None)
 
 

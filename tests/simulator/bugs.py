@@ -22,6 +22,7 @@ from spark_jobs import receipts
 from spark_jobs.delta_log import Commit
 from spark_jobs.job import Job
 from spark_jobs.receipts import Outcome
+from spark_jobs.request import Request
 
 from . import jobs, scenario
 from .engine import Hooks, definition
@@ -98,6 +99,22 @@ def gate_ending_in_fail() -> Iterator[None]:
 
 
 @contextmanager
+def gate_always_open() -> Iterator[None]:
+    """Gates that let every verdict pass."""
+    text = definition().replace("$states.input.verdict in ['PASS', 'WARN', 'PASS_WITH_WAIVER']", "true")
+    with mock.patch.object(scenario, "definition", return_value=text):
+        yield
+
+
+@contextmanager
+def transaction_of_the_attempt() -> Iterator[None]:
+    """Commits whose transaction is another in each attempt."""
+    real = Request.transaction
+    with mock.patch.object(Request, "transaction", lambda asked, table: f"{real(asked, table)}:{asked.attempt}"):
+        yield
+
+
+@contextmanager
 def stale_receipt_after_a_redrive() -> Iterator[None]:
     """A redriven step that is answered from what an earlier run of it has left."""
 
@@ -160,6 +177,8 @@ BUGS: Mapping[str, Callable[[], Any]] = {
         lease_that_expires_by_time,
         receipt_before_commit,
         gate_ending_in_fail,
+        gate_always_open,
+        transaction_of_the_attempt,
         stale_receipt_after_a_redrive,
         round_ignored,
         cursor_moved_before_commit,

@@ -18,7 +18,7 @@ from local.seams import moto_asl
 
 from . import faults as kinds
 from .faults import Faults
-from .kernel import Kernel, plain_copy
+from .kernel import Event, Kernel, plain_copy
 from .trace import Trace
 
 ACCOUNT = "000000000000"
@@ -249,7 +249,6 @@ class Functions:
     def __init__(self, site: Site) -> None:
         self._site = site
         self.stop: Callable[[str], None] = lambda _: None
-        self.may_break: Callable[[], bool] = lambda: False
 
     def invoke(self, *, FunctionName: str, Payload: bytes, **_: Any) -> dict[str, Any]:  # noqa: N803
         """Lambda's API, as the state machine calls it."""
@@ -306,7 +305,7 @@ class Functions:
             site.code_digest += "+"
         elif fault == "contract_changed":
             site.release = "compatible"
-        elif fault == "contract_broken" and self.may_break():  # a run that pins it could not go back
+        elif fault == "contract_broken":
             site.release = "breaking"
 
 
@@ -333,6 +332,7 @@ class Execution:
     events: list[dict[str, Any]] = field(default_factory=list)
     trail: dict[str, Any] = field(default_factory=dict)
     run: moto_asl.Run | None = None
+    ended: Event = field(default_factory=Event)
 
     @property
     def arn(self) -> str:
@@ -368,6 +368,7 @@ class States:
         """RedriveExecution."""
         assert execution.status in {"FAILED", "TIMED_OUT", "ABORTED"}, execution.status
         execution.redrive_count += 1
+        execution.ended.clear()
         execution.status, execution.error, execution.cause, execution.stopped_at = "RUNNING", None, None, None
         self._site.trace.add("states", "RedriveExecution", execution.name, execution.redrive_count)
         self._run(execution)
@@ -425,6 +426,7 @@ class States:
         execution.status, execution.error, execution.cause = outcome.status, outcome.error, outcome.cause
         execution.output = json.loads(outcome.output or "{}")
         execution.stopped_at = self._site.kernel.moment()
+        execution.ended.set()
         self._site.trace.add("states", execution.name, outcome.status, outcome.error or "", (outcome.cause or "")[:300])
         if outcome.status in self._cancelled_on:
             detail = {

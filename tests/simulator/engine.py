@@ -119,6 +119,24 @@ def _parse(expression: str) -> Any:
     return jsonata.jsonata.Jsonata(expression)
 
 
+_PATH = re.compile(r"\(\$([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\)")
+_real_evaluate = jsonata.evaluate
+
+
+def _evaluate(expression: str, bindings: Mapping[str, Any]) -> Any:
+    """The value of an expression; a path through objects to a text, number or object needs no interpreter."""
+    if path := _PATH.fullmatch(expression):
+        value: Any = bindings
+        for name in path[1].split("."):
+            value = value.get(name) if type(value) is dict else None
+        if type(value) in _SCALARS or (type(value) is dict and value):
+            return value
+    return _real_evaluate(expression, bindings)
+
+
+_SCALARS = (str, int, float, bool)
+
+
 def _quick_paths() -> Iterator[tuple[object, str, object]]:
     """The engine builds a parser for every path it reads; the same path is always the same."""
     for module in list(sys.modules.values()):
@@ -147,10 +165,13 @@ def installed() -> Iterator[None]:
     patches: list[tuple[object, str, object]] = [
         (moto_asl_tasks, "_client", lambda *_: Hooks.world.functions),
         (jsonata, "_parse", _parse),
+        (jsonata, "evaluate", _evaluate),
         (runtime, "logger", Quiet()),
         (runtime, "metrics", Quiet()),
         (runtime, "ledger", lambda: Hooks.world.ledger),
         (emit_lineage_and_metrics, "single_metric", _no_metric),
+        # to render lineage is pure, a fifth of a schedule's time, and tests/test_lambdas_lineage.py's business
+        (emit_lineage_and_metrics, "events", lambda *_: []),
         (aws, "s3", lambda: Hooks.world.s3),
         (aws, "emr_serverless", lambda: Hooks.world.emr),
         (aws, "stepfunctions", lambda: Hooks.world.states),

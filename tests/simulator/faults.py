@@ -20,6 +20,7 @@ SUBMISSION = ("job_queued",)
 JOB_EVENT = ("event_lost", "event_late", "event_twice")
 STATUS_EVENT = ("event_late", "event_twice", "event_lost")
 START = ("fired_twice",)
+PERSON = ("supersedes", "redrives_the_superseded")
 SOURCE = ("contract", "bronze", "silver", "gold")
 
 #: Row of FAULTS.md to the kinds that play it here, or the test files that cover it where it needs no schedule.
@@ -31,7 +32,7 @@ ROWS: Mapping[int, tuple[str, ...]] = {
     5: ("event_lost",),
     6: ("event_late", "event_twice"),
     7: ("job_queued", "driver_stalls"),
-    8: ("code_changed", "contract_changed", "contract_broken"),
+    8: ("supersedes", "code_changed", "contract_changed", "contract_broken"),
     9: ("driver_killed", "driver_killed_after"),
     10: ("driver_killed",),
     11: ("answer_lost", "driver_stalls", "days together"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from greenlet import getcurrent
@@ -63,10 +64,14 @@ def check_end(world: World) -> str | None:
 
 
 def _executions(world: World) -> str | None:
-    for execution in world.states.executions.values():
+    alive = [each for each in world.states.executions.values() if each not in world.superseded]
+    for execution in alive:
         if execution.status != "SUCCEEDED":
             return f"{execution.name} is {execution.status} at the end"
-    outcomes = Counter((each.input["data_date"], each.output["status"]) for each in world.states.executions.values())
+    for execution in world.superseded:
+        if execution.status == "SUCCEEDED":
+            return f"{execution.name} has succeeded though another took its place"
+    outcomes = Counter((each.output["data_date"], each.output["status"]) for each in alive)
     for day in world.plan.days:
         if outcomes[(day, "SUCCEEDED")] != 1:
             return f"{day}: {outcomes[(day, 'SUCCEEDED')]} executions say that they ran it"
@@ -77,9 +82,10 @@ def _executions(world: World) -> str | None:
 
 def _runs(world: World) -> str | None:
     runs = [item for (_, sk), item in world.table.items_by_key.items() if sk == "run" and "status" in item]
-    if len(runs) != len(world.plan.days):
-        return f"{len(runs)} runs for {len(world.plan.days)} days"
-    for item in runs:
+    live = [item for item in runs if item["status"] != "SUPERSEDED"]
+    if len(live) != len(world.plan.days) or len(runs) - len(live) != len(world.superseded):
+        return f"{len(runs)} runs for {len(world.plan.days)} days and {len(world.superseded)} superseded"
+    for item in live:
         if item["status"] != "SUCCEEDED":
             return f"run {item['run_id']} is {item['status']} though its execution succeeded"
     for (pk, _), item in world.table.items_by_key.items():
@@ -114,15 +120,15 @@ def _tables(world: World) -> str | None:
 
 
 def _transactions(world: World) -> str | None:
-    """A table has each transaction once, so no attempt has repeated what another did."""
+    """A table has what a step made of one input once, so no attempt has repeated what another did."""
     for folder, names in world.s3.folders.items():
         if not folder.endswith("/_delta_log") or folder.startswith(AUDIT):
             continue
         commits = [delta_log._parse(0, world.s3.objects[f"{folder}/{name}"].content) for name in names]
-        counted = Counter(transaction for commit in commits for transaction in commit.transactions)
-        for transaction, times in counted.items():
+        counted = Counter(_input(world, commit.note) for commit in commits)
+        for committed, times in counted.items():
             if times > 1:
-                return f"{folder}: transaction {transaction} was committed {times} times"
+                return f"{folder}: {committed} was committed {times} times"
         if folder.startswith("quarantine/"):
             table = folder.removesuffix("_delta_log")
             rows = [row for commit in commits for row in world.s3.objects[f"{table}{commit.files[0]}"].content]
@@ -130,6 +136,12 @@ def _transactions(world: World) -> str | None:
             if any(times > 1 for times in again.values()):
                 return f"{folder}: a row is in quarantine twice"
     return None
+
+
+def _input(world: World, note: Mapping[str, Any]) -> str:
+    about = f"{note['run_id']}/{note['step']}/{note['subject']}"
+    request = _json(world, f"requests/{about}/{note['attempt']}.json") or {}
+    return f"{about}, input {request.get('input_digest')}"
 
 
 def _receipts(world: World) -> str | None:

@@ -70,9 +70,17 @@ def plan_of(seed: int) -> Plan:
 
 
 def _several(basis: str, chance: random.Random) -> list[Fault]:
-    """Two or three faults; the kind is drawn first, so that rare ones are as likely as common ones."""
+    """Two or three faults; the kind is drawn first, so that rare ones are as likely as common ones.
+
+    One in three comes again soon after at the same point, as a second blow to what is just being put right.
+    """
     by_kind: dict[str, list[Fault]] = {}
     for fault in possible(basis):
         by_kind.setdefault(fault.kind, []).append(fault)
-    kinds = sorted(by_kind)
-    return [chance.choice(by_kind[chance.choice(kinds)]) for _ in range(chance.choice((2, 2, 3)))]
+    kinds, found = sorted(by_kind), []
+    for _ in range(chance.choice((2, 2, 3))):
+        fault = chance.choice(by_kind[chance.choice(kinds)])
+        if found and chance.random() < 1 / 3:
+            fault = Fault(found[-1].point, found[-1].nth + chance.randint(1, 6), found[-1].kind)
+        found.append(fault)
+    return found

@@ -9,7 +9,7 @@ from lambdas.ledger import Ledger
 from . import invariants
 from .cloud import S3, Execution, Functions, Glue, Site, Sns, States, Table, Violation
 from .engine import Hooks, definition
-from .faults import SOURCE, START, Fault, Faults, described
+from .faults import PERSON, SOURCE, START, Fault, Faults, described
 from .kernel import Kernel, running
 from .source import Source
 from .spark import Emr
@@ -67,7 +67,7 @@ class World:
     redrives: int = 0
     present: list[str] = field(default_factory=list)
     violation: str | None = None
-    done: set[str] = field(default_factory=set)
+    superseded: list[Execution] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         plan = self.plan
@@ -126,7 +126,7 @@ class World:
             names.append(f"day-{day}-again")
         for name in names:
             execution = self.states.start(name, {"data_date": day})
-            self.kernel.spawn(lambda execution=execution: self._operate(execution))  # type: ignore[misc]
+            self.kernel.spawn(lambda execution=execution: self._operate(execution, day))  # type: ignore[misc]
 
     def deliver(self, day: str) -> None:
         """The vendor puts the day's file, or a corrected one."""
@@ -134,22 +134,21 @@ class World:
 
     def _stop(self, run_id: str) -> None:
         run = self.table.now(f"run#{run_id}", "run")
-        if run is not None:
+        if run is not None and not self.faults.are_over:
             self.states.stop(self.states.executions[run["execution_arn"]])
 
-    def _operate(self, execution: Execution) -> None:
+    def _operate(self, execution: Execution, day: str) -> None:
         """A person: sees that an execution has failed, puts right what needs a person, and redrives it."""
         kernel, tries = self.kernel, 0
         must_succeed, error = False, None
         while True:
-            while execution.status == "RUNNING":
-                kernel.sleep(20.0)
+            execution.ended.wait()
             if execution.status == "SUCCEEDED":
-                self.done.add(execution.name)
                 return
+            is_lost = execution.error == "BreakingContractChangeError" and self.site.release != "breaking"
             # what was read before it was put right is found by a gate, and read again in the next round
             is_found = execution.error == "QualityGateClosedError" != error
-            if must_succeed and not is_found:
+            if must_succeed and not is_found and not is_lost:
                 self.violation = (
                     f"{execution.name} is {execution.status} ({execution.error}: {execution.cause}) although faults had "
                     f"stopped and it was redriven"
@@ -163,7 +162,23 @@ class World:
             self.redrives += 1
             error = execution.error
             must_succeed = self._mend(execution, tries)
-            self.states.redrive(execution)
+            wish = self.faults.at(f"person {day}", PERSON)
+            if (wish or is_lost) and (successor := self._supersede(execution, wish)):
+                execution = successor
+            else:
+                self.states.redrive(execution)
+
+    def _supersede(self, execution: Execution, wish: str | None) -> Execution | None:
+        """Start an execution that takes the place of a dead one; None when that has not opened a run."""
+        pointer = self.table.now(f"execution#{execution.arn}", "run")
+        if pointer is None:
+            return None
+        self.trace.add("person", "supersedes", execution.name)
+        self.superseded.append(execution)
+        if wish == "redrives_the_superseded":
+            again = self.kernel.random.uniform(1.0, 900.0)
+            self.kernel.at(again, lambda: self.states.redrive(execution))
+        return self.states.start(f"{execution.name}-instead", {"supersedes": pointer["run_id"]})
 
     def _mend(self, execution: Execution, tries: int) -> bool:
         """Put right what a person must; True when nothing is wrong any more."""

@@ -21,7 +21,7 @@ from .cloud import S3, Functions, Site, Violation, refusal, tell
 from .source import Source
 
 STALL_SECONDS = (700.0, 5000.0)
-QUEUE_SECONDS = (1200.0, 7000.0)
+QUEUE_SECONDS = (1200.0, 9500.0)  # the longest outlives every heartbeat of its state
 CANCEL_SECONDS = (1.0, 90.0)
 
 
