@@ -4,19 +4,22 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from local.stepfunctions import jsonata
 from tests.simulator import bugs, faults
 from tests.simulator.__main__ import main, report, schedules
-from tests.simulator.engine import installed
+from tests.simulator.engine import installed, quick_evaluate
 from tests.simulator.plans import BASES, ENUMERATED, every_single, plan_of, possible
 from tests.simulator.scenario import Plan, play
 
 ROOT = Path(__file__).parent.parent
 SEEDS = 500
+jsonata_evaluate = jsonata.evaluate
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -91,6 +94,21 @@ def test_every_row_of_the_failure_model_is_played_or_covered_elsewhere() -> None
     for row, ways in faults.ROWS.items():
         for way in ways:
             assert (ROOT / way).is_file() if way.startswith("tests/") else way in played, f"row {row}: {way}"
+
+
+def test_shortcuts_of_the_evaluator_answer_as_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: set[str] = set()
+
+    def both(expression: str, bindings: Mapping[str, Any]) -> Any:
+        answer = quick_evaluate(expression, bindings)
+        assert answer == jsonata_evaluate(expression, bindings), expression
+        compared.add(expression)
+        return answer
+
+    monkeypatch.setattr(jsonata, "evaluate", both)
+    for seed in range(1, 9):
+        assert play(plan_of(seed)).violation is None
+    assert len(compared) > 25
 
 
 def test_schedule_without_faults_needs_nobody() -> None:

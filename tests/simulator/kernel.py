@@ -261,6 +261,8 @@ def plain_copy(value: Any, memo: Any = None) -> Any:
         return {key: plain_copy(member) for key, member in value.items()}
     if kind is list:
         return [plain_copy(member) for member in value]
+    if kind.__module__ == "moto.stepfunctions.parser.asl.eval.program_state":
+        return copy.copy(value)
     return copy.deepcopy(value, memo)
 
 

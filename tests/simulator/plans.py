@@ -29,6 +29,8 @@ BASES: Mapping[str, Plan] = {
 ENUMERATED = ("one day", "held at silver")
 #: How often several faults are tried on each.
 WEIGHTS = {"days together": 6, "days backwards": 3, "held while another day goes on": 3}
+#: Kinds that only show beside another run, so that they are worth more tries.
+OFTEN = {"driver_stalls": 4, "job_queued": 2, "stopped": 2}
 GAPS_SECONDS = (0.0, 5.0, 60.0, 200.0, 400.0, 900.0)
 
 
@@ -77,7 +79,8 @@ def _several(basis: str, chance: random.Random) -> list[Fault]:
     by_kind: dict[str, list[Fault]] = {}
     for fault in possible(basis):
         by_kind.setdefault(fault.kind, []).append(fault)
-    kinds, found = sorted(by_kind), []
+    kinds = [kind for kind in sorted(by_kind) for _ in range(OFTEN.get(kind, 1))]
+    found: list[Fault] = []
     for _ in range(chance.choice((2, 2, 3))):
         fault = chance.choice(by_kind[chance.choice(kinds)])
         if found and chance.random() < 1 / 3:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass, field
 
 from lambdas.ledger import Ledger
@@ -19,6 +20,7 @@ CANCELLED_ON: tuple[str, ...] = ("ABORTED", "TIMED_OUT")
 LIMIT_SECONDS = 60 * 86_400.0
 LIMIT_EVENTS = 200_000
 REDRIVES = 12
+COLLECTED_EVERY = 50
 DAYS = ("2026-07-28", "2026-07-29", "2026-07-30")
 
 
@@ -212,4 +214,6 @@ def play(plan: Plan, *, text: str | None = None, cancelled_on: tuple[str, ...] |
         finally:
             kernel.close()
             Hooks.world = None
+    if plan.seed % COLLECTED_EVERY == 0:
+        gc.collect()
     return Result(plan, world.violation, world.trace, world.faults, len(world.states.executions), world.redrives)
