@@ -29,6 +29,7 @@ RETRIES = 2  # of an asynchronous invocation
 EVENT_RETRIES_SECONDS = (60.0, 120.0)
 LATE_SECONDS = (300.0, 9000.0)
 FUNCTION_SECONDS = 50.0
+SLOW_SECONDS = (10.0, 48.0)
 
 
 class Crash(BaseException):
@@ -62,7 +63,7 @@ class Site:
     denied: bool = False
     code_digest: str = "code1"
     release: str = "released"
-    who: dict[Any, str] = field(default_factory=dict)
+    who: dict[Any, tuple[str, float]] = field(default_factory=dict)
 
     def pause(self, least: float, most: float) -> None:
         """Let a while pass, of a length that the seed draws."""
@@ -70,11 +71,15 @@ class Site:
 
     def call(self, operation: str, possible: tuple[str, ...], work: Callable[[], Any]) -> Any:
         """One call of a service by the Lambda that runs, with what may go wrong around it."""
-        who = self.who[getcurrent()]
+        who, deadline = self.who[getcurrent()]
         self.pause(0.005, 0.05)
         fault = self.faults.at(f"{who} {operation}", possible)
         if fault is not None:
             self.trace.add(who, "FAULT", fault, operation)
+        if fault == "slow":
+            self.pause(*SLOW_SECONDS)
+        if self.kernel.now > deadline:
+            raise Crash("Sandbox.Timedout")
         if self.denied and operation.startswith("s3."):
             raise refusal("AccessDenied", operation)
         if fault == "throttled":
@@ -277,7 +282,7 @@ class Functions:
             site.trace.add(who, "FAULT", fault)
         self._disturb(fault, payload)
         site.trace.add(who, "invoked")
-        site.who[me] = who
+        site.who[me] = who, site.kernel.now + FUNCTION_SECONDS
         if fault == "clock_skewed":
             site.kernel.skew_seconds = SKEW_SECONDS * (1 if site.kernel.random.random() < 0.5 else -1)
         try:

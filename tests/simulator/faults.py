@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-READ = ("throttled", "dies_before")
-WRITE = ("throttled", "dies_before", "dies_after", "answer_lost")
+READ = ("throttled", "slow", "dies_before")
+WRITE = ("throttled", "slow", "dies_before", "dies_after", "answer_lost")
 LAKE = ("access_lost",)
 INVOCATION = ("clock_skewed", "stopped", "code_changed", "contract_changed", "contract_broken")
 OPERATION = ("driver_killed", "driver_stalls", "access_lost")
@@ -30,7 +30,7 @@ ROWS: Mapping[int, tuple[str, ...]] = {
     3: ("dies_before", "dies_after"),
     4: ("answer_lost",),
     5: ("event_lost",),
-    6: ("event_late", "event_twice"),
+    6: ("event_late", "event_twice", "slow"),
     7: ("job_queued", "driver_stalls"),
     8: ("supersedes", "code_changed", "contract_changed", "contract_broken"),
     9: ("driver_killed", "driver_killed_after"),

@@ -27,7 +27,7 @@ SHARED = (RATES, ORDERS, GOLD)
 
 def check_cancel(world: World, run: JobRun) -> None:
     """Job runs of an execution are cancelled only while it is stopped; others by launch_job, which says why."""
-    if not world.site.who[getcurrent()].startswith("cancel_job_runs"):
+    if not world.site.who[getcurrent()][0].startswith("cancel_job_runs"):
         return
     item = world.table.now(f"run#{JobName.parse(run.name).run_id}", "run")
     execution = world.states.executions[item["execution_arn"]] if item else None

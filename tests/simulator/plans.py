@@ -30,7 +30,7 @@ ENUMERATED = ("one day", "held at silver")
 #: How often several faults are tried on each.
 WEIGHTS = {"days together": 6, "days backwards": 3, "held while another day goes on": 3}
 #: Kinds that only show beside another run, so that they are worth more tries.
-OFTEN = {"driver_stalls": 4, "job_queued": 2, "stopped": 2}
+OFTEN = {"driver_stalls": 4, "job_queued": 2, "stopped": 2, "slow": 3}
 GAPS_SECONDS = (0.0, 5.0, 60.0, 200.0, 400.0, 900.0)
 
 
