@@ -30,14 +30,18 @@ def lambda_handler(event: Mapping[str, Any]) -> Json:
         jobs=JobRuns(aws.emr_serverless(), settings.application_id),
         sfn=aws.stepfunctions(),
     )
+
+    def is_still_so() -> bool:
+        return still_so(detail, settler.sfn.describe_execution(executionArn=execution_arn))
+
     run = settler.ledger.run_of(execution_arn)
-    if run is None or not still_so(detail, settler.sfn.describe_execution(executionArn=execution_arn)):
+    if run is None or not is_still_so():
         runtime.log("nothing to cancel", execution_arn=execution_arn, status=detail.get("status"))
         return {"cancelled": []}
     runtime.identify(run.run_id)
     cancelled = []
     for step in settler.ledger.steps(run.run_id):
-        action = cancel_step(settler, step)
+        action = cancel_step(settler, step, is_still_so)
         runtime.log("step of a stopped execution", step=step.step, action=action)
         if action == "CANCELLED":
             runtime.count("JobRunsCancelled")

@@ -116,7 +116,7 @@ def decide(step: Step | None, ask: Ask, job_state: str | None, is_live: bool, to
         return Next.START if step.token == ask.token else Next.KEEP_TOKEN
     if not is_live:
         return Next.SETTLE
-    if job_state == "CANCELLING" or step.round != ask.round:
+    if job_state == "CANCELLING" or step.stopped or step.round != ask.round:
         return Next.WAIT
     if _was_replaced(step, ask, today):
         return Next.CANCEL

@@ -112,6 +112,7 @@ class Step(Record):
         token: the task token to answer; token_order ranks it among those of this step.
         redrive_count: the execution's when this attempt's request was written; the verdict is measured under it.
         input_digest, code_digest, contracts_digest, job_run_id: known once the job run is.
+        stopped: its job run is cancelled with its execution: a redrive waits for its end, and adopts nothing.
         error, cause: why it FAILED, in the names of contracts.errors.
     """
 
@@ -129,6 +130,7 @@ class Step(Record):
     code_digest: str | None = None
     contracts_digest: str | None = None
     job_run_id: str | None = None
+    stopped: bool = False
     error: str | None = None
     cause: str | None = None
 

@@ -38,7 +38,7 @@ def test_only_what_is_still_so_cancels(detail: dict[str, Any], described: dict[s
 
 def cancel(w: World) -> str:
     run = w.open_run()
-    return cancel_step(w.settler(), w.ledger.steps(run.run_id)[0])
+    return cancel_step(w.settler(), w.ledger.steps(run.run_id)[0], lambda: True)
 
 
 def test_live_job_run_is_cancelled() -> None:
@@ -95,4 +95,56 @@ def test_job_run_started_while_its_execution_was_stopped_is_cancelled_by_its_sta
     w.emr.start_job_run = stop_meanwhile  # type: ignore[method-assign]
     with pytest.raises(LeaseHeldError):
         w.launcher().ensure(w.ask(w.open_run()))
+    assert w.emr.runs["00job001"]["state"] == "CANCELLING"
+
+
+def test_job_run_that_a_redrive_adopts_meanwhile_is_left_to_it() -> None:
+    w = World()
+    run = w.open_run()
+    w.launcher().ensure(w.ask(run))
+    asked: list[bool] = []
+
+    def is_still_so() -> bool:
+        asked.append(not asked)
+        if len(asked) == 1:  # looked at, then redriven before anything is written
+            assert w.launcher().ensure(w.ask(run, redrive_count=1)) == "ADOPT"
+        return asked[-1]
+
+    assert cancel_step(w.settler(), w.ledger.steps(run.run_id)[0], is_still_so) == "REDRIVEN"
+    assert w.emr.runs["00job001"]["state"] == "SUBMITTED"
+    assert w.sfn.open == {"token-2"}
+
+
+def test_redrive_waits_for_the_end_of_what_is_about_to_be_cancelled() -> None:
+    w = World()
+    run = w.open_run()
+    w.launcher().ensure(w.ask(run))
+    cancel_job_run = w.emr.cancel_job_run
+
+    def redrive_meanwhile(**request: str) -> dict[str, Any]:
+        with pytest.raises(LeaseHeldError):
+            w.launcher().ensure(w.ask(run, redrive_count=1))
+        return cancel_job_run(**request)
+
+    w.emr.cancel_job_run = redrive_meanwhile  # type: ignore[method-assign]
+    assert cancel(w) == "CANCELLED"
+    w.end("00job001", "CANCELLED")
+    assert w.launcher().ensure(w.ask(run, redrive_count=1)) == "START"
+    step = w.ledger.step(run.run_id, "ingest", "fx_rates")
+    assert step is not None
+    assert (step.attempt, step.stopped) == (2, False)
+
+
+def test_job_run_of_an_intent_that_was_followed_up_meanwhile_is_cancelled() -> None:
+    w = World()
+    die_around_start(w, after=False)
+    run = w.open_run()
+    started: list[str] = []
+
+    def is_still_so() -> bool:  # a last Lambda of the stopped execution starts the job run
+        if not started:
+            started.append(w.launcher().ensure(w.ask(run)))
+        return True
+
+    assert cancel_step(w.settler(), w.ledger.steps(run.run_id)[0], is_still_so) == "CANCELLED"
     assert w.emr.runs["00job001"]["state"] == "CANCELLING"

@@ -26,13 +26,17 @@ SHARED = (RATES, ORDERS, GOLD)
 
 
 def check_cancel(world: World, run: JobRun) -> None:
-    """Job runs of an execution are cancelled only while it is stopped; others by launch_job, which says why."""
+    """With an execution only what was stopped is cancelled; what a redrive takes up again is left to it."""
     if not world.site.who[getcurrent()][0].startswith("cancel_job_runs"):
         return
-    item = world.table.now(f"run#{JobName.parse(run.name).run_id}", "run")
+    name = JobName.parse(run.name)
+    item = world.table.now(f"run#{name.run_id}", "run")
+    step = world.table.now(f"run#{name.run_id}", f"step#{name.step}#{name.subject}")
     execution = world.states.executions[item["execution_arn"]] if item else None
-    if execution is None or execution.status not in {"ABORTED", "TIMED_OUT"}:
-        raise Violation(f"job run {run.name} is cancelled while its execution is {execution and execution.status}")
+    is_marked = step is not None and step.get("stopped") and step["attempt"] == name.attempt
+    status = execution and execution.status
+    if status not in {"ABORTED", "TIMED_OUT"} and not (status == "RUNNING" and is_marked):
+        raise Violation(f"job run {run.name} is cancelled while its execution is {status}")
 
 
 def check_commit(world: World, table: str, run: JobRun, request: Request, rows: list[dict[str, Any]]) -> None:
