@@ -25,7 +25,7 @@ from spark_jobs.receipts import Outcome
 from spark_jobs.request import Request
 
 from . import jobs, scenario
-from .engine import Hooks, definition
+from .engine import DAILY, Hooks, definition
 from .kernel import random_uuid, the
 
 EXPIRY_SECONDS = 900.0
@@ -90,19 +90,28 @@ def receipt_before_commit() -> Iterator[None]:
 @contextmanager
 def gate_ending_in_fail() -> Iterator[None]:
     """Gates whose Default leads to a Fail state."""
-    machine = json.loads(definition())
-    for layer in ("Bronze", "Silver", "Gold"):
-        fail = {"Type": "Fail", "Error": "QualityGateClosedError", "Cause": f"{layer}Gate is closed"}
-        machine["States"][f"HoldAt{layer}Gate"] = fail
-    with mock.patch.object(scenario, "definition", return_value=json.dumps(machine)):
+
+    def failing(workflow: str = DAILY) -> str:
+        machine = json.loads(definition(workflow))
+        for name in machine["States"]:
+            if name.startswith("HoldAt"):
+                fail = {"Type": "Fail", "Error": "QualityGateClosedError", "Cause": f"{name[6:]} is closed"}
+                machine["States"][name] = fail
+        return json.dumps(machine)
+
+    with mock.patch.object(scenario, "definition", failing):
         yield
 
 
 @contextmanager
 def gate_always_open() -> Iterator[None]:
     """Gates that let every verdict pass."""
-    text = definition().replace("$states.input.verdict in ['PASS', 'WARN', 'PASS_WITH_WAIVER']", "true")
-    with mock.patch.object(scenario, "definition", return_value=text):
+    condition = "$states.input.verdict in ['PASS', 'WARN', 'PASS_WITH_WAIVER']"
+
+    def open_to_all(workflow: str = DAILY) -> str:
+        return definition(workflow).replace(condition, "true")
+
+    with mock.patch.object(scenario, "definition", open_to_all):
         yield
 
 

@@ -148,6 +148,14 @@ class S3:
 
         return self._site.call("s3.put_object", (*kinds.WRITE, *kinds.LAKE), work)  # type: ignore[no-any-return]
 
+    def head_object(self, *, Key: str, **_: Any) -> dict[str, Any]:  # noqa: N803
+        def work() -> dict[str, Any]:
+            if Key not in self.objects:
+                raise refusal("404", "HeadObject")
+            return {"ETag": f'"{self.objects[Key].etag}"'}
+
+        return self._site.call("s3.head_object", (*kinds.READ, *kinds.LAKE), work)  # type: ignore[no-any-return]
+
     def list_objects_v2(self, *, Prefix: str, **_: Any) -> dict[str, Any]:  # noqa: N803
         return {"Contents": [{"Key": key} for key in self.objects if key.startswith(Prefix)]}
 
@@ -326,6 +334,7 @@ def _about(payload: Mapping[str, Any]) -> str:
 class Execution:
     """An execution as DescribeExecution tells of it, and what a redrive needs."""
 
+    workflow: str
     name: str
     input: dict[str, Any]
     status: str = "RUNNING"
@@ -342,25 +351,42 @@ class Execution:
     @property
     def arn(self) -> str:
         """Its name among all of AWS."""
-        return f"{ARN}:execution:daily:{self.name}"
+        return f"{ARN}:execution:{self.workflow}:{self.name}"
 
 
 class States:
     """Step Functions: the laptop's engine, and the status events of executions."""
 
-    def __init__(self, site: Site, functions: Functions, definition: str, cancelled_on: tuple[str, ...]) -> None:
+    def __init__(
+        self, site: Site, functions: Functions, definition: Callable[[str], str], cancelled_on: tuple[str, ...]
+    ) -> None:
         self._site = site
         self._functions = functions
         self._definition = definition
+        self.on_start: Callable[[Execution], None] = lambda _: None
         self._cancelled_on = cancelled_on
         self.executions: dict[str, Execution] = {}
 
-    def start(self, name: str, request: dict[str, Any]) -> Execution:
+    def start_execution(self, *, stateMachineArn: str, name: str, input: str) -> None:  # noqa: A002, N803
+        """StartExecution, as a Lambda calls it."""
+
+        def work() -> None:
+            workflow = stateMachineArn.rsplit(":", 1)[1]
+            known = self.executions.get(Execution(workflow, name, {}).arn)
+            if known is None:
+                self.start(workflow, name, json.loads(input))
+            elif known.status != "RUNNING" or known.input != json.loads(input):
+                raise refusal("ExecutionAlreadyExists", "StartExecution")
+
+        self._site.call("states.start_execution", kinds.WRITE, work)
+
+    def start(self, workflow: str, name: str, request: dict[str, Any]) -> Execution:
         """StartExecution."""
-        execution = Execution(name, request)
+        execution = Execution(workflow, name, request)
         self.executions[execution.arn] = execution
         self._site.trace.add("states", "StartExecution", name, request)
         self._run(execution)
+        self.on_start(execution)
         return execution
 
     def stop(self, execution: Execution) -> None:
@@ -414,9 +440,9 @@ class States:
                 input=execution.input,
                 start_time=now,
                 role_arn=f"arn:aws:iam::{ACCOUNT}:role/daily",
-                definition=self._definition,
-                state_machine_arn=f"{ARN}:stateMachine:daily",
-                state_machine_name="daily",
+                definition=self._definition(execution.workflow),
+                state_machine_arn=f"{ARN}:stateMachine:{execution.workflow}",
+                state_machine_name=execution.workflow,
                 account=ACCOUNT,
                 region="eu-west-1",
             ),

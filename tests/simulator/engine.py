@@ -30,20 +30,22 @@ from spark_jobs import publish as real_publish
 from spark_jobs import receipts as real_receipts
 
 from . import jobs
-from .cloud import ACCOUNT, BUCKET
+from .cloud import ACCOUNT, ARN, BUCKET
 from .kernel import virtual
 
 ROOT = Path(__file__).resolve().parents[2]
-FILE = "daily_batch.asl.json"
-JOB = yaml.safe_load((ROOT / "config" / "prod.yaml").read_text())["job"]
+DAILY, ARRIVAL = "daily_batch", "file_arrival"
+CONFIG = yaml.safe_load((ROOT / "config" / "prod.yaml").read_text())
+JOB = CONFIG["job"]
 _HANDLERS = [importlib.import_module(f"lambdas.{module.name}") for module in pkgutil.iter_modules(lambdas.__path__)]
+ACTORS = ("ingest", "check", "silver", "publish_silver", "gold", "publish")
 ENVIRONMENT: Mapping[str, str] = {
     "STAGE": "sim",
     "LAKE_BUCKET": BUCKET,
     "CODE_BUCKET": "assay-sim-code",
     "LEDGER_TABLE": "assay-sim-ledger",
     "APPLICATION_ID": "00app",
-    "JOB_ROLES": json.dumps({actor: f"role/{actor}" for actor in ("ingest", "check", "silver", "gold", "publish")}),
+    "JOB_ROLES": json.dumps({actor: f"role/{actor}" for actor in ACTORS}),
     "SECRET_ARNS": "{}",
     "SOURCES": '["fx_rates", "snowflake_orders"]',
     "SPARK_CONF": "{}",
@@ -54,13 +56,15 @@ ENVIRONMENT: Mapping[str, str] = {
     "CODE_DIGEST": "code1",
     "JOB_TIMEOUT_MINUTES": str(JOB["timeout_minutes"]),
     "GLUE_DATABASES": json.dumps({layer: f"assay_sim_{layer}" for layer in ("bronze", "silver", "gold", "quality")}),
+    "FILE_ARRIVAL_ARN": f"{ARN}:stateMachine:{ARRIVAL}",
     "NOTICE_TOPIC_ARN": f"arn:aws:sns:eu-west-1:{ACCOUNT}:assay-sim-notices",
 }
 
 
 @functools.cache
-def definition(file: str = FILE) -> str:
-    """The workflow, its placeholders filled as CDK fills them."""
+def definition(workflow: str = DAILY) -> str:
+    """A workflow, its placeholders filled as CDK fills them."""
+    file = f"{workflow}.asl.json"
     text = (ROOT / "state_machines" / file).read_text()
     numbers = {"JobTimeoutSeconds": JOB["task_timeout_seconds"], "JobHeartbeatSeconds": JOB["heartbeat_seconds"]}
     for name in SUBSTITUTIONS[file]:
@@ -228,7 +232,7 @@ def installed() -> Iterator[None]:
         ),
         (runtime.os, "environ", _Environment(os.environ | ENVIRONMENT)),
     ]
-    moto_asl.parse(definition())
+    moto_asl.parse(definition()), moto_asl.parse(definition(ARRIVAL))
     _known_digest(), _known_problems(), _released("released")
     with ExitStack() as stack:
         stack.enter_context(_few_collections())

@@ -25,7 +25,7 @@ SOURCE = ("contract", "bronze", "silver", "gold")
 
 #: Row of FAULTS.md to the kinds that play it here, or the test files that cover it where it needs no schedule.
 ROWS: Mapping[int, tuple[str, ...]] = {
-    1: ("tests/test_lambdas_arrivals.py",),
+    1: ("files arrive", "event_twice", "tests/test_lambdas_arrivals.py"),
     2: ("fired_twice",),
     3: ("dies_before", "dies_after"),
     4: ("answer_lost",),

@@ -14,7 +14,7 @@ from contracts.contract import Contract
 from contracts.errors import ContractViolationError, SourceUnavailableError
 from spark_jobs import ingest as real_ingest
 from spark_jobs import publish as real_publish
-from spark_jobs.bronze_to_silver import SILVER_TABLES
+from spark_jobs.bronze_to_silver import silver_tables
 from spark_jobs.delta_log import Commit
 from spark_jobs.job import (
     BRONZE_TO_SILVER,
@@ -23,6 +23,7 @@ from spark_jobs.job import (
     CHECK_SILVER,
     INGEST,
     PUBLISH_GOLD,
+    PUBLISH_SILVER,
     SILVER_TO_GOLD,
     Job,
 )
@@ -162,18 +163,25 @@ def perform(
         CHECK_SILVER: _check_silver,
         SILVER_TO_GOLD: _silver_to_gold,
         CHECK_GOLD: _check_gold,
-        PUBLISH_GOLD: lambda job, _: real_publish.publish(job),
+        PUBLISH_SILVER: lambda job, _: real_publish.publish_silver(job),
+        PUBLISH_GOLD: lambda job, _: real_publish.publish_gold(job),
     }
     return work[request.step](job, lake)
 
 
-def commit_candidates(job: Any, publication: Any, written: TableReceipt) -> Commit | None:
+def commit_candidates(
+    job: Any, publication: Any, written: TableReceipt, before: Sequence[TableReceipt]
+) -> Commit | None:
     """The part of publishing that needs a session; it stands in for spark_jobs.publish._commit."""
     if not written.rows:
         return None
     lake: ModelLake = job.lake
     rows = lake.candidates(written.path)
-    note = {"round": job.request.round, "rows": written.rows}
+    note = {
+        "round": job.request.round,
+        "rows": written.rows,
+        **real_publish._note(publication, written, before),
+    }
     if not written.replaces and lake.version(publication.table) == written.version_before:
         return lake.append(rows, publication.table, note=note)
     return lake.merge_rows(publication.table, rows, note)
@@ -239,7 +247,7 @@ def _run_rows(job: Job, lake: ModelLake, source: str) -> list[Row]:
 
 def _bronze_to_silver(job: Job, lake: ModelLake) -> Outcome:
     written = []
-    for table in SILVER_TABLES:
+    for table in silver_tables(job):
         contract, order = contracts.of_table(table.name), ORDER_OF[table.name]
         base = lake.version(table.name)
         rows = _newest(contract, order, _run_rows(job, lake, table.source))
@@ -314,7 +322,7 @@ def _gold(orders: list[Row], rates: list[Row]) -> list[Row]:
 
 
 def _check_bronze(job: Job, lake: ModelLake) -> Outcome:
-    sources = [table.source for table in SILVER_TABLES]
+    sources = [table.source for table in silver_tables(job)]
     return _judged(job, lake, "bronze", [row for source in sources for row in _run_rows(job, lake, source)])
 
 

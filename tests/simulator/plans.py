@@ -24,13 +24,26 @@ BASES: Mapping[str, Plan] = {
     "held while another day goes on": Plan(
         0, TWO, gap_seconds=90.0, faults=(Fault(f"source fx_rates {DAYS[1]}", 1, "gold"),)
     ),
+    "files arrive": Plan(0, LAST, files_arrive=True, lead_seconds=300.0),
+    "files arrive beside two days": Plan(0, TWO, gap_seconds=50.0, files_arrive=True, lead_seconds=62.0),
+    "arrival held": Plan(
+        0, LAST, faults=(Fault(RATES, 1, "silver"), Fault(RATES, 2, "gold")), files_arrive=True, lead_seconds=200.0
+    ),
     "three days": Plan(0, DAYS, gap_seconds=300.0),
 }
 ENUMERATED = ("one day", "held at silver")
 #: How often several faults are tried on each.
-WEIGHTS = {"days together": 6, "days backwards": 3, "held while another day goes on": 3}
+WEIGHTS = {
+    "days together": 6,
+    "files arrive": 2,
+    "files arrive beside two days": 3,
+    "arrival held": 2,
+    "days backwards": 3,
+    "held while another day goes on": 3,
+}
 #: Kinds that only show beside another run, so that they are worth more tries.
 OFTEN = {"driver_stalls": 4, "job_queued": 2, "stopped": 2, "slow": 3}
+LEADS_SECONDS = (0.0, 30.0, 61.0, 62.0, 120.0, 300.0, 1200.0)
 GAPS_SECONDS = (0.0, 5.0, 60.0, 200.0, 400.0, 900.0)
 
 
@@ -65,6 +78,8 @@ def plan_of(seed: int) -> Plan:
     return Plan(
         seed,
         BASES[basis].days,
+        files_arrive=BASES[basis].files_arrive,
+        lead_seconds=chance.choice(LEADS_SECONDS) if BASES[basis].files_arrive else 0.0,
         gap_seconds=gap,
         faults=(*BASES[basis].faults, *faults),
         patience=chance.choice((0, 1, 1, 2)),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from lambdas.ledger import Ledger
 
 from . import invariants
+from .arrivals import Queue
 from .cloud import S3, Execution, Functions, Glue, Site, Sns, States, Table, Violation
-from .engine import Hooks, definition
+from .engine import DAILY, Hooks, definition
 from .faults import PERSON, SOURCE, START, Fault, Faults, described
 from .kernel import Kernel, running
 from .source import Source
@@ -21,6 +23,7 @@ LIMIT_SECONDS = 60 * 86_400.0
 LIMIT_EVENTS = 200_000
 REDRIVES = 12
 COLLECTED_EVERY = 50
+CLOSING = "2026-07-31"
 DAYS = ("2026-07-28", "2026-07-29", "2026-07-30")
 
 
@@ -32,6 +35,9 @@ class Plan:
         days: data dates, in the order in which their executions start.
         gap_seconds: between two starts.
         patience: how many redrives a person tries before putting everything right.
+        files_arrive: whether each file is told of, so that runs of their own compete with the days for it; one more
+            day follows then, as what they bring to silver is in gold with the next run only.
+        lead_seconds: how long before its day's execution a file lands.
     """
 
     seed: int
@@ -39,10 +45,13 @@ class Plan:
     gap_seconds: float = 600.0
     faults: tuple[Fault, ...] = ()
     patience: int = 1
+    files_arrive: bool = False
+    lead_seconds: float = 0.0
 
     def __str__(self) -> str:
         return (
-            f"seed {self.seed}: days {', '.join(self.days)}, {self.gap_seconds:.0f} s apart; {described(self.faults)}"
+            f"seed {self.seed}: days {', '.join(self.days)}, {self.gap_seconds:.0f} s apart"
+            f"{f', files arrive {self.lead_seconds:.0f} s before' if self.files_arrive else ''}; {described(self.faults)}"
         )
 
 
@@ -64,7 +73,7 @@ class World:
 
     plan: Plan
     kernel: Kernel
-    definition: str
+    definition: Callable[[str], str]
     cancelled_on: tuple[str, ...]
     redrives: int = 0
     present: list[str] = field(default_factory=list)
@@ -76,7 +85,7 @@ class World:
         self.trace = Trace(self.kernel)
         self.faults = Faults(plan.faults)
         self.site = Site(self.kernel, self.trace, self.faults)
-        self.source = Source(sorted(plan.days))
+        self.source = Source(sorted((*plan.days, CLOSING) if plan.files_arrive else plan.days))
         self.s3, self.table = S3(self.site), Table(self.site)
         self.glue, self.sns = Glue(self.site), Sns(self.site)
         self.ledger = Ledger(self.table)
@@ -87,6 +96,8 @@ class World:
             and all(self.table.now(f"execution#{arn}", "run") for arn in self.states.executions)
         )
         self.states = States(self.site, self.functions, self.definition, self.cancelled_on)
+        self.states.on_start = lambda execution: self.kernel.spawn(lambda: self._operate(execution))
+        self.queue = Queue(self.site, self.functions)
         self.emr = Emr(self.site, self.s3, self.functions, self.source, self.present)
         self.emr.on_cancel = lambda run: invariants.check_cancel(self, run)
         self.emr.before_commit = lambda *told: invariants.check_commit(self, *told)
@@ -101,7 +112,10 @@ class World:
         """The schedule, to its end."""
         kernel = self.kernel
         for number, day in enumerate(self.plan.days):
-            kernel.at(number * self.plan.gap_seconds, lambda day=day: self._begin(day))  # type: ignore[misc]
+            at = number * self.plan.gap_seconds
+            if self.plan.lead_seconds:
+                kernel.at(at, lambda day=day: self.deliver(day))  # type: ignore[misc]
+            kernel.at(at + self.plan.lead_seconds, lambda day=day: self._begin(day))  # type: ignore[misc]
         count = 0
 
         def is_over() -> bool:
@@ -111,6 +125,11 @@ class World:
 
         try:
             kernel.run(is_over, LIMIT_SECONDS)
+            if self.plan.files_arrive and self.violation is None:
+                self.faults.are_over = True
+                self.s3.put(*self.source.file(CLOSING))  # untold, so that its day takes it and gold has it
+                kernel.at(0.0, lambda: self._begin(CLOSING))
+                kernel.run(is_over, 2 * LIMIT_SECONDS)
         except Violation as found:
             self.violation = str(found)
         if self.violation is None and count > LIMIT_EVENTS:
@@ -121,25 +140,28 @@ class World:
 
     def _begin(self, day: str) -> None:
         self.present.append(day)
-        self.deliver(day)
+        if not self.plan.lead_seconds and day != CLOSING:
+            self.deliver(day)
         names = [f"day-{day}"]
         if self.faults.at(f"start {day}", START):
             self.trace.add("rule", "FAULT", "fired twice")
             names.append(f"day-{day}-again")
         for name in names:
-            execution = self.states.start(name, {"data_date": day})
-            self.kernel.spawn(lambda execution=execution: self._operate(execution, day))  # type: ignore[misc]
+            self.states.start(DAILY, name, {"data_date": day})
 
     def deliver(self, day: str) -> None:
         """The vendor puts the day's file, or a corrected one."""
-        self.s3.put(*self.source.file(day))
+        key, content = self.source.file(day)
+        self.s3.put(key, content)
+        if self.plan.files_arrive:
+            self.queue.tell(key, self.s3.objects[key].etag, len(content))
 
     def _stop(self, run_id: str) -> None:
         run = self.table.now(f"run#{run_id}", "run")
         if run is not None and not self.faults.are_over:
             self.states.stop(self.states.executions[run["execution_arn"]])
 
-    def _operate(self, execution: Execution, day: str) -> None:
+    def _operate(self, execution: Execution) -> None:
         """A person: sees that an execution has failed, puts right what needs a person, and redrives it."""
         kernel, tries = self.kernel, 0
         must_succeed, error = False, None
@@ -164,23 +186,23 @@ class World:
             self.redrives += 1
             error = execution.error
             must_succeed = self._mend(execution, tries)
-            wish = self.faults.at(f"person {day}", PERSON)
-            if (wish or is_lost) and (successor := self._supersede(execution, wish)):
-                execution = successor
-            else:
-                self.states.redrive(execution)
+            wish = self.faults.at(f"person {execution.workflow}", PERSON)
+            if (wish or is_lost) and self._supersede(execution, wish):
+                return
+            self.states.redrive(execution)
 
-    def _supersede(self, execution: Execution, wish: str | None) -> Execution | None:
-        """Start an execution that takes the place of a dead one; None when that has not opened a run."""
+    def _supersede(self, execution: Execution, wish: str | None) -> bool:
+        """Start an execution that takes the place of a dead one; False when that has not opened a run."""
         pointer = self.table.now(f"execution#{execution.arn}", "run")
         if pointer is None:
-            return None
+            return False
         self.trace.add("person", "supersedes", execution.name)
         self.superseded.append(execution)
         if wish == "redrives_the_superseded":
             again = self.kernel.random.uniform(1.0, 900.0)
             self.kernel.at(again, lambda: self.states.redrive(execution))
-        return self.states.start(f"{execution.name}-instead", {"supersedes": pointer["run_id"]})
+        self.states.start(execution.workflow, f"{execution.name}-instead", {"supersedes": pointer["run_id"]})
+        return True
 
     def _mend(self, execution: Execution, tries: int) -> bool:
         """Put right what a person must; True when nothing is wrong any more."""
@@ -193,6 +215,7 @@ class World:
                     self.trace.add("person", "puts right", source, day)
                     if source == "fx_rates":
                         self.deliver(day)
+        self.queue.revive()
         if site.denied:
             self.trace.add("person", "gives the access back")
             site.denied = False
@@ -204,11 +227,11 @@ class World:
         return self.faults.are_over and self.source.is_right
 
 
-def play(plan: Plan, *, text: str | None = None, cancelled_on: tuple[str, ...] | None = None) -> Result:
+def play(plan: Plan) -> Result:
     """Run a schedule; engine.installed() must be in force."""
     kernel = Kernel(plan.seed)
     with running(kernel):
-        world = Hooks.world = World(plan, kernel, text or definition(), cancelled_on or CANCELLED_ON)
+        world = Hooks.world = World(plan, kernel, definition, CANCELLED_ON)
         try:
             world.play()
         finally:
