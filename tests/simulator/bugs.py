@@ -79,7 +79,7 @@ def receipt_before_commit() -> Iterator[None]:
                 metrics={"numOutputRows": len(rows)},
                 note=note,
             )
-            outcome = real_ingest._outcome(contract, commit)
+            outcome = real_ingest._outcome(job, contract, commit)
             receipts.write(lake.store, job.request, receipts.success(job.request, job.started_at, outcome))
         return _ingest(job, lake, lambda: rows)
 

@@ -214,7 +214,7 @@ def _read_file(driver: Driver, key: str, etag: str | None) -> list[Row]:
 def _ingest(job: Job, lake: ModelLake, read: Callable[[], list[Row] | None]) -> Outcome:
     contract = contracts.of_source(job.request.subject)
     if (commit := lake.committed(contract.table)) is not None:
-        return real_ingest._outcome(contract, commit)
+        return real_ingest._outcome(job, contract, commit)
     rows = read()
     if rows is None:
         return real_ingest._nothing_new(job, contract)
@@ -230,7 +230,7 @@ def _ingest(job: Job, lake: ModelLake, read: Callable[[], list[Row] | None]) -> 
             )
     kept = [{**row, **ours} for row in rows if row["flaw"] != "contract"]
     commit = lake.append(kept, contract.table, note={"quarantined": len(broken)})
-    return real_ingest._outcome(contract, commit)
+    return real_ingest._outcome(job, contract, commit)
 
 
 def _run_rows(job: Job, lake: ModelLake, source: str) -> list[Row]:

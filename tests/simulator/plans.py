@@ -6,7 +6,7 @@ import functools
 import random
 from collections.abc import Mapping
 
-from .faults import Fault
+from .faults import READ, Fault
 from .scenario import DAYS, Plan, play
 
 LAST, TWO = DAYS[2:], DAYS[1:]
@@ -42,7 +42,7 @@ WEIGHTS = {
     "held while another day goes on": 3,
 }
 #: Kinds that only show beside another run, so that they are worth more tries.
-OFTEN = {"driver_stalls": 4, "job_queued": 2, "stopped": 2, "slow": 3}
+OFTEN = {"driver_stalls": 6, "job_queued": 2, "stopped": 2, "slow": 3}
 LEADS_SECONDS = (0.0, 30.0, 61.0, 62.0, 120.0, 300.0, 1200.0)
 GAPS_SECONDS = (0.0, 5.0, 60.0, 200.0, 400.0, 900.0)
 
@@ -56,12 +56,24 @@ def possible(basis: str) -> tuple[Fault, ...]:
     return tuple(fault for fault in result.faults.possible() if fault not in planned)
 
 
+def prepare() -> None:
+    """Find out what is possible, before any bug is planted: a seed means the same schedule with and without it."""
+    for basis in BASES:
+        possible(basis)
+
+
 @functools.cache
 def every_single() -> tuple[tuple[str, Fault], ...]:
     """Each basis that is enumerated with each of its faults, in an order that spreads them."""
     found = [(basis, fault) for basis in ENUMERATED for fault in possible(basis)]
     random.Random(5).shuffle(found)  # noqa: S311
-    return tuple(found)
+    seen: dict[tuple[str, str], int] = {}
+    turns = []
+    for _, fault in found:
+        turns.append((seen.get((fault.point, fault.kind), 0), fault.kind in READ))
+        seen[(fault.point, fault.kind)] = turns[-1][0] + 1
+    # each kind at each point once before any of them a second time, and first those that leave something behind
+    return tuple(found[index] for index in sorted(range(len(found)), key=turns.__getitem__))
 
 
 def plan_of(seed: int) -> Plan:
@@ -87,17 +99,18 @@ def plan_of(seed: int) -> Plan:
 
 
 def _several(basis: str, chance: random.Random) -> list[Fault]:
-    """Two or three faults; the kind is drawn first, so that rare ones are as likely as common ones.
+    """Two or three faults; kind and point are drawn first, so that rare ones are as likely as common ones.
 
     One in three comes again soon after at the same point, as a second blow to what is just being put right.
     """
-    by_kind: dict[str, list[Fault]] = {}
+    by_kind: dict[str, dict[str, list[Fault]]] = {}
     for fault in possible(basis):
-        by_kind.setdefault(fault.kind, []).append(fault)
+        by_kind.setdefault(fault.kind, {}).setdefault(fault.point, []).append(fault)
     kinds = [kind for kind in sorted(by_kind) for _ in range(OFTEN.get(kind, 1))]
     found: list[Fault] = []
     for _ in range(chance.choice((2, 2, 3))):
-        fault = chance.choice(by_kind[chance.choice(kinds)])
+        points = by_kind[chance.choice(kinds)]
+        fault = chance.choice(points[chance.choice(sorted(points))])
         if found and chance.random() < 1 / 3:
             fault = Fault(found[-1].point, found[-1].nth + chance.randint(1, 6), found[-1].kind)
         found.append(fault)
