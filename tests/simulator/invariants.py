@@ -157,7 +157,7 @@ def _input(world: World, note: Mapping[str, Any]) -> str:
 
 def _receipts(world: World) -> str | None:
     """A receipt that says SUCCEEDED names commits that are in the log."""
-    for key, stored in world.s3.objects.items():
+    for key in world.s3.objects:
         receipt = _json(world, key) if key.startswith("runs/") and not key.endswith("/run.json") else None
         if not receipt or receipt["status"] != "SUCCEEDED" or receipt.get("published") is False:
             continue
@@ -169,7 +169,6 @@ def _receipts(world: World) -> str | None:
             note = delta_log._parse(0, commit.content).note if commit else {}
             if note.get("run_id") != receipt["run_id"] or receipt.get("rows_attempt") not in {None, note["attempt"]}:
                 return f"{key} names version {table['version_after']} of {table['table']}, which is not its commit"
-        del stored
     return None
 
 
