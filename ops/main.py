@@ -106,6 +106,7 @@ def runs(as_json: AsJson = False, stage: Stage = "local") -> None:
     found = [
         {
             "name": execution["name"],
+            "workflow": execution["stateMachineArn"].rsplit(":", 1)[-1].removeprefix(f"assay-{stage}-"),
             "status": execution["status"],
             "started": execution["startDate"],
             "ended": execution.get("stopDate"),
@@ -117,7 +118,9 @@ def runs(as_json: AsJson = False, stage: Stage = "local") -> None:
     if as_json:
         print(show.as_json(found))
     elif found:
-        short = [{key: value for key, value in item.items() if key != "execution_arn"} for item in found]
+        short = [
+            {key: _to_the_second(value) for key, value in item.items() if key != "execution_arn"} for item in found
+        ]
         show.CONSOLE.print(show.rows("executions", short))
     else:
         show.CONSOLE.print("no executions yet: assay run --date 2026-07-30")
@@ -180,6 +183,10 @@ def ship(stage: Stage = "dev") -> None:
 def demo() -> None:
     """Load the history as a first run, then one more day, and show what came of it."""
     demonstration.demo()
+
+
+def _to_the_second(value: object) -> object:
+    return value.isoformat(" ", "seconds") if isinstance(value, datetime.datetime) else value
 
 
 def parse_date(text: str) -> datetime.date:

@@ -1,4 +1,4 @@
-"""Starts, watches and redrives executions of the daily workflow."""
+"""Starts, watches and redrives executions."""
 
 from __future__ import annotations
 
@@ -67,7 +67,8 @@ def supersede(platform: Platform, run_id: str) -> str:
             f"run {run_id} is running: assay stop {run.execution_arn.rsplit(':', 1)[-1]}, or wait for its end"
         )
     document = json.dumps({"supersedes": run_id})
-    return platform.access.states.start_execution(stateMachineArn=platform.daily_batch, input=document)["executionArn"]
+    machine = platform.state_machines[run.workflow]
+    return platform.access.states.start_execution(stateMachineArn=machine, input=document)["executionArn"]
 
 
 def stop(platform: Platform, execution_arn: str, why: str) -> None:
@@ -102,9 +103,15 @@ def find(platform: Platform, wanted: str) -> str:
 
 
 def recent(platform: Platform) -> list[dict[str, Any]]:
-    """The executions of the daily workflow, newest first."""
-    pages = platform.access.states.get_paginator("list_executions").paginate(stateMachineArn=platform.daily_batch)
-    return [dict(execution) for page in pages for execution in page["executions"]]
+    """The executions of all workflows, newest first."""
+    pages = platform.access.states.get_paginator("list_executions")
+    found = [
+        dict(execution)
+        for machine in platform.state_machines.values()
+        for page in pages.paginate(stateMachineArn=machine)
+        for execution in page["executions"]
+    ]
+    return sorted(found, key=lambda execution: execution["startDate"], reverse=True)
 
 
 def history(platform: Platform, execution_arn: str) -> list[Event]:

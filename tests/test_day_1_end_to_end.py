@@ -13,7 +13,8 @@ from pathlib import Path
 import boto3
 import deltalake
 import pytest
-from laptop import DAY, assert_equals_sources
+from laptop import DAY, assert_equals_sources, fx_file
+from test_day_2_contract_broken import assert_fails_until_put_right
 
 from ops import laptop as cloud
 from ops import show
@@ -44,17 +45,6 @@ def test_one_more_day_equals_the_sources_and_writes_only_its_own_rows(laptop, ne
     assert_equals_sources(laptop, FIRST + DAY)
 
 
-def test_a_weekend_takes_the_last_rate_and_needs_no_file(laptop, next_day):
-    saturday = laptop.run(FIRST + 2 * DAY)
-    assert saturday.status == "SUCCEEDED", saturday.failure
-    assert_equals_sources(laptop, FIRST + 2 * DAY)
-    rows = laptop.rows("gold/fct_daily_revenue").to_pylist()
-    friday_rates = {
-        row["rate_date"] for row in rows if row["revenue_date"] == FIRST + 2 * DAY and row["currency"] == "USD"
-    }
-    assert friday_rates == {FIRST + DAY}
-
-
 def test_the_same_day_again_changes_nothing_and_says_so(laptop, next_day):
     before = {
         path: laptop.version(path) for path in ("bronze/snowflake_orders", "silver/orders", "gold/fct_daily_revenue")
@@ -66,7 +56,7 @@ def test_the_same_day_again_changes_nothing_and_says_so(laptop, next_day):
     assert {path: laptop.version(path) for path in before} == before
 
 
-def test_the_command_prints_what_programs_rely_on(laptop, next_day):
+def test_the_command_prints_what_programs_rely_on_and_a_weekend_needs_no_file(laptop, next_day):
     result = subprocess.run(
         [ASSAY, "run", "--date", (FIRST + 3 * DAY).isoformat(), "--json"], capture_output=True, text=True, check=False
     )
@@ -78,6 +68,16 @@ def test_the_command_prints_what_programs_rely_on(laptop, next_day):
     assert {step["name"] for step in printed["steps"]} >= {"OpenRun", "IngestSources", "GoldGate", "CloseRun"}
     assert all(step["seconds"] >= 0 for step in printed["steps"])
     assert printed["rows"]["bronze/snowflake_orders"] > 0
+    assert_equals_sources(laptop, FIRST + 3 * DAY)
+    rows = laptop.rows("gold/fct_daily_revenue").to_pylist()
+    weekend = [row for row in rows if row["revenue_date"] > FIRST + DAY and row["currency"] == "USD"]
+    assert {row["revenue_date"] for row in weekend} == {FIRST + 2 * DAY, FIRST + 3 * DAY}
+    assert {row["rate_date"] for row in weekend} == {FIRST + DAY}
+
+
+def test_a_broken_contract_fails_the_run_until_the_file_is_put_right(laptop, next_day):
+    day = FIRST + 4 * DAY
+    assert_fails_until_put_right(laptop, day, fx_file(day, USD="-1.1", JPY="-117.2"), ["USD", "exclusiveMinimum"])
 
 
 def test_any_client_can_start_read_and_list(laptop, next_day):

@@ -155,6 +155,7 @@ def test_a_broken_row_stays_a_violation_whatever_is_rejected(published):
     assert [rule for rule, *_ in quarantined(published, "fx_rates")] == ["exclusiveMinimum"]
 
 
+@pytest.mark.slow
 def test_rejected_candidates_of_silver_go_to_quarantine_and_gold_is_built_of_the_others(published):
     file = published.deliver(DAY_2, [{"Date": "2026-07-29", "USD": "10.8", "GBP": "0.9"}])
     keys, verdicts = published.until_publish(DAY_2, [file])
