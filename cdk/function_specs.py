@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aws_cdk import aws_iam as iam
@@ -14,18 +14,19 @@ from cdk.functions import FunctionSpec
 from cdk.names import ARRIVALS, Names
 from cdk.roles import EMR_SERVERLESS
 from cdk.settings import Settings
+from cdk.sources import systems
 
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """What the functions work with."""
+    """What the functions work with; `secret_arns` is by the system whose credentials a secret holds."""
 
     settings: Settings
     names: Names
     artifacts: Artifacts
     application_id: str
     application_arn: str
-    snowflake_secret_arn: str
+    secret_arns: Mapping[str, str]
     publish_notices: Sequence[iam.PolicyStatement]
 
 
@@ -125,11 +126,12 @@ def of_workflows(around: Surroundings) -> list[FunctionSpec]:
 
 def _launch_environment(around: Surroundings) -> dict[str, str]:
     names, settings, artifacts = around.names, around.settings, around.artifacts
+    secret_arns = {source: around.secret_arns[system] for source, system in systems(settings.sources).items()}
     return {
         "CODE_BUCKET": names.code_bucket,
         "APPLICATION_ID": around.application_id,
         "JOB_ROLES": json.dumps(names.job_role_arns),
-        "SECRET_ARNS": json.dumps({"snowflake_orders": around.snowflake_secret_arn}),
+        "SECRET_ARNS": json.dumps(secret_arns),
         "SPARK_ENTRY_KEY": artifacts.spark_entry_key,
         "SPARK_CODE_KEY": artifacts.spark_code_key,
         "SPARK_DEPS_KEY": artifacts.spark_deps_key,

@@ -1,7 +1,8 @@
-"""What must outlive a deployment: buckets, ledger, secret and catalog."""
+"""What must outlive a deployment: buckets, ledger, secrets and catalog."""
 
 from __future__ import annotations
 
+import json
 from typing import Any, cast
 
 import aws_cdk as cdk
@@ -13,6 +14,7 @@ from constructs import Construct
 
 from cdk.names import Names
 from cdk.settings import Settings
+from cdk.sources import CREDENTIALS, Credentials, systems
 
 # A redrive may come up to 14 days after an execution ended, and it reads candidates and requests again.
 # Source: https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
@@ -32,15 +34,17 @@ class LakeStack(cdk.Stack):
         lake = self._lake_bucket(access_logs)
         code = self._code_bucket(access_logs)
         ledger = self._ledger(protect=settings.retain)
-        secret = self._snowflake_secret()
-        # The attribute rather than the reference: the embedded AWS refers to a secret by its name.
-        self.snowflake_secret_arn: str = cast(secretsmanager.CfnSecret, secret.node.default_child).attr_id
+        self.secret_arns: dict[str, str] = {
+            system: self._secret(system, CREDENTIALS[system])
+            for system in sorted(set(systems(settings.sources).values()))
+        }
         self._databases(lake)
 
         cdk.CfnOutput(self, "LakeBucketName", value=lake.bucket_name)
         cdk.CfnOutput(self, "CodeBucketName", value=code.bucket_name)
         cdk.CfnOutput(self, "LedgerTableName", value=ledger.table_name)
-        cdk.CfnOutput(self, "SnowflakeSecretArn", value=self.snowflake_secret_arn)
+        for system, arn in self.secret_arns.items():
+            cdk.CfnOutput(self, f"{system.capitalize()}SecretArn", value=arn)
 
     def _lake_bucket(self, access_logs: s3.IBucket | None) -> s3.Bucket:
         expiring = [
@@ -103,19 +107,22 @@ class LakeStack(cdk.Stack):
             removal_policy=self._removal,
         )
 
-    def _snowflake_secret(self) -> secretsmanager.Secret:
+    def _secret(self, system: str, credentials: Credentials) -> str:
         # Its keys show what to fill in; the template knows no value, and the generated password opens nothing.
-        keys = '{"account": "", "user": "", "database": "", "schema": "", "warehouse": "", "role": ""}'
-        return secretsmanager.Secret(
+        secret = secretsmanager.Secret(
             self,
-            "SnowflakeSecret",
-            secret_name=self._names.snowflake_secret,
-            description="Read-only user for ANALYTICS.SALES; fill in after the first deployment",
+            f"{system.capitalize()}Secret",
+            secret_name=self._names.secret(system),
+            description=credentials.description,
             generate_secret_string=secretsmanager.SecretStringGenerator(
-                secret_string_template=keys, generate_string_key="password"
+                secret_string_template=json.dumps(dict.fromkeys(credentials.keys, "")),
+                generate_string_key=credentials.generated,
             ),
             removal_policy=self._removal,
         )
+        # The attribute rather than the reference: the embedded AWS refers to a secret by its name.
+        arn: str = cast(secretsmanager.CfnSecret, secret.node.default_child).attr_id
+        return arn
 
     def _databases(self, lake: s3.IBucket) -> None:
         for layer, name in self._names.databases.items():

@@ -54,10 +54,9 @@ class Names:
         """The DynamoDB table of runs, claims, tokens and leases."""
         return f"{self.prefix}-ledger"
 
-    @property
-    def snowflake_secret(self) -> str:
-        """The secret with Snowflake's credentials."""
-        return f"assay/{self.stage}/snowflake"
+    def secret(self, system: str) -> str:
+        """The secret with the credentials of a system that sources are read from."""
+        return f"assay/{self.stage}/{system}"
 
     @property
     def daily_batch(self) -> str:

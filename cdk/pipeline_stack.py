@@ -41,7 +41,7 @@ class PipelineStack(cdk.Stack):
         names: Names,
         artifacts: Artifacts,
         definitions: Mapping[str, str],
-        snowflake_secret_arn: str,
+        secret_arns: Mapping[str, str],
         **kwargs: Any,
     ) -> None:
         super().__init__(scope, construct_id, **kwargs)
@@ -55,7 +55,7 @@ class PipelineStack(cdk.Stack):
             architecture=settings.architecture,
             network=network,
         )
-        JobRoles(self, "JobRoles", names=names, secret_arns=[snowflake_secret_arn])
+        JobRoles(self, "JobRoles", names=names, secret_arns=list(secret_arns.values()))
         notices = Notices(
             self, "Notices", names=names, emails=settings.notice_emails, encrypted=settings.encrypt_notices
         )
@@ -66,7 +66,7 @@ class PipelineStack(cdk.Stack):
                 artifacts=artifacts,
                 application_id=spark.application_id,
                 application_arn=spark.application_arn,
-                snowflake_secret_arn=snowflake_secret_arn,
+                secret_arns=secret_arns,
                 publish_notices=notices.publish_statements(),
             )
         )

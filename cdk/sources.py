@@ -9,10 +9,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 SCHEMAS = Path(__file__).resolve().parents[1] / "contracts" / "schemas"
-KINDS = ("files", "snowflake")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credentials:
+    """The secret of a system that sources are read from.
+
+    Attributes:
+        description: whose credentials they are, and what they must allow.
+        keys: what to fill in.
+        generated: the key whose value is generated until it is filled in, so that it opens nothing.
+    """
+
+    description: str
+    keys: Sequence[str]
+    generated: str
+
+
+CREDENTIALS = {
+    "snowflake": Credentials(
+        description="Read-only user for ANALYTICS.SALES; fill in after the first deployment",
+        keys=("account", "user", "database", "schema", "warehouse", "role"),
+        generated="password",
+    ),
+}
+KINDS = ("files", *CREDENTIALS)
 
 
 def check(names: Sequence[str], schemas: Path = SCHEMAS) -> None:
@@ -30,6 +55,12 @@ def check(names: Sequence[str], schemas: Path = SCHEMAS) -> None:
                 f"{name} is of kind {known[name]}, which has no reader in spark_jobs/sources/ yet; leave it out until"
                 " it has one"
             )
+
+
+def systems(names: Sequence[str], schemas: Path = SCHEMAS) -> dict[str, str]:
+    """Source to the system whose credentials it needs, of the named sources that need any."""
+    known = kinds(schemas)
+    return {name: known[name] for name in names if known[name] in CREDENTIALS}
 
 
 def kinds(schemas: Path = SCHEMAS) -> dict[str, str]:

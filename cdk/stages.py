@@ -61,7 +61,7 @@ def build(
         names=names,
         artifacts=keys,
         definitions=definitions,
-        snowflake_secret_arn=lake.snowflake_secret_arn,
+        secret_arns=lake.secret_arns,
         env=environment,
         synthesizer=_synthesizer(),
         description=f"Assay {stage.stage}: the daily batch, code {keys.code_digest}",

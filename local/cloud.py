@@ -1,4 +1,4 @@
-"""The process that is the laptop cloud: embedded AWS, Step Functions, EMR Serverless, and Snowflake's stand-in.
+"""The process that is the laptop cloud: embedded AWS, Step Functions, EMR Serverless, and the stand-ins.
 
 Run by `assay up` as `python -m local.cloud --port P`; it binds loopback only and takes its children with it. What it
 holds is kept on disk when it goes down in good order, and found again by the next one in the same home.
@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from local import standins
 from local.home import ACCOUNT, REGION, ROOT, SECRET_ACCESS_KEY, CloudState, Home
 from local.processes import free_port
 
@@ -44,11 +45,11 @@ def environment(home: Home, port: int) -> dict[str, str]:
     }
 
 
-def start_snowflake(home: Home, port: int) -> subprocess.Popen[bytes]:
-    """Snowflake's stand-in as a child process; it loads TPC-H and then listens on `port`."""
-    command = [sys.executable, "-m", "local.standins.snowflake", "--port", str(port)]
+def start_standin(home: Home, name: str, port: int) -> subprocess.Popen[bytes]:
+    """A source's stand-in as a child process; it loads its data and then listens on `port`."""
+    command = [sys.executable, "-m", f"local.standins.{name}", "--port", str(port)]
     command += ["--tpch", str(ROOT / "build" / "tpch")]
-    with (home.path / "snowflake.log").open("wb") as log:
+    with home.standin_log(name).open("wb") as log:
         return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
 
 
@@ -61,14 +62,14 @@ def serve(home: Home, port: int, jars: Path) -> None:
     import local.stepfunctions
     from local.seams import ministack_cloud
 
-    state = CloudState(pid=os.getpid(), port=port, snowflake_port=free_port())
+    state = CloudState(pid=os.getpid(), port=port, standin_ports={name: free_port() for name in standins.SERVERS})
     ministack_cloud.count_loopback_as_secure()
     ministack_cloud.unpack_code_once(home.scratch / "lambda-code")
     local.stepfunctions.install(state.endpoint_url)
     emr = local.emr.install(endpoint_url=state.endpoint_url, jars=jars, state_dir=home.path)
     emr_state = home.kept.folder / "emr.json"
     emr.restore(emr_state)
-    snowflake = start_snowflake(home, state.snowflake_port)
+    servers = [start_standin(home, name, each) for name, each in state.standin_ports.items()]
     emr.start()
     home.write(state)
     sys.argv = ["ministack"]
@@ -78,7 +79,8 @@ def serve(home: Home, port: int, jars: Path) -> None:
         home.kept.close()
     finally:
         emr.stop()
-        snowflake.kill()
+        for server in servers:
+            server.kill()
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ class CloudState:
 
     pid: int
     port: int
-    snowflake_port: int
+    standin_ports: Mapping[str, int]
 
     @property
     def endpoint_url(self) -> str:
@@ -81,6 +81,10 @@ class Home:
     def log(self) -> Path:
         """What the cloud prints."""
         return self.path / "cloud.log"
+
+    def standin_log(self, name: str) -> Path:
+        """What a source's stand-in prints."""
+        return self.path / f"{name}.log"
 
     @property
     def scratch(self) -> Path:

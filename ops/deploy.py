@@ -7,14 +7,14 @@ import json
 import platform as host
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 from botocore.exceptions import ClientError, WaiterError
 
-from local.standins import snowflake
+from local import standins
 from ops import package
 from ops.errors import OpsError
 from ops.platform import Access, outputs
@@ -73,13 +73,13 @@ def prepare() -> Path:
     return synthesize("local")
 
 
-def deploy(access: Access, folder: Path, snowflake_port: int, say: Callable[[str], None]) -> None:
-    """Create or update both stacks, upload the archives between them, and fill in the secret.
+def deploy(access: Access, folder: Path, standin_ports: Mapping[str, int], say: Callable[[str], None]) -> None:
+    """Create or update both stacks, upload the archives between them, and fill in the secrets.
 
     Args:
         access: the laptop cloud.
         folder: where the local templates are.
-        snowflake_port: where Snowflake's stand-in listens.
+        standin_ports: where each source's stand-in listens.
         say: told what is being done, a few words a step.
     Raises:
         OpsError: a stack does not come up; the sentence names the first resource that failed and why.
@@ -89,8 +89,9 @@ def deploy(access: Access, folder: Path, snowflake_port: int, say: Callable[[str
     lake = outputs(access, LAKE)
     say("archives")
     ship(access, "local", host_architecture())
-    secret = json.dumps(snowflake.secret(snowflake_port))
-    access.secrets.put_secret_value(SecretId=lake["SnowflakeSecretArn"], SecretString=secret)
+    for name, port in standin_ports.items():
+        secret = json.dumps(standins.secret(name, port))
+        access.secrets.put_secret_value(SecretId=lake[f"{name.capitalize()}SecretArn"], SecretString=secret)
     say("stack of the pipeline")
     # A template over 51,200 bytes must come from S3.
     template = f"{PIPELINE}.template.json"

@@ -43,10 +43,11 @@ def up(say: Callable[[str], None], *, fresh: bool = False) -> None:
         templates = pool.submit(deploy.prepare)
         state = start(home, port)
         try:
-            deploy.deploy(Access.laptop(), templates.result(), state.snowflake_port, say)
-            say("Snowflake's stand-in")
-            if not wait_for_port(state.snowflake_port, 60):
-                raise OpsError(f"Snowflake's stand-in did not come up: see {home.path / 'snowflake.log'}")
+            deploy.deploy(Access.laptop(), templates.result(), state.standin_ports, say)
+            for name, standin_port in state.standin_ports.items():
+                say(f"{name}'s stand-in")
+                if not wait_for_port(standin_port, 60):
+                    raise OpsError(f"{name}'s stand-in did not come up: see {home.standin_log(name)}")
         except BaseException:
             down()
             raise

@@ -93,7 +93,6 @@ class Platform:
     lake_bucket: str
     code_bucket: str
     ledger_table: str
-    snowflake_secret_arn: str
     application_id: str
     state_machines: Mapping[str, str]
 
@@ -139,7 +138,6 @@ def platform(stage: str) -> Platform:
         lake_bucket=lake["LakeBucketName"],
         code_bucket=lake["CodeBucketName"],
         ledger_table=lake["LedgerTableName"],
-        snowflake_secret_arn=lake["SnowflakeSecretArn"],
         application_id=pipeline["ApplicationId"],
         state_machines={"daily_batch": pipeline["DailyBatchArn"], "file_arrival": pipeline["FileArrivalArn"]},
     )

@@ -6,7 +6,7 @@ import pytest
 
 from local.home import CloudAlreadyUpError, CloudState, Home
 
-STATE = CloudState(pid=1, port=4577, snowflake_port=4578)
+STATE = CloudState(pid=1, port=4577, standin_ports={"snowflake": 4578})
 
 
 def test_a_second_cloud_in_the_same_home_is_refused(tmp_path):
@@ -20,7 +20,7 @@ def test_the_state_of_a_killed_cloud_is_not_believed(tmp_path):
     holder = (
         "import os, signal\nfrom pathlib import Path\nfrom local.home import *\nhome = Home(Path(os.environ['H']))\n"
     )
-    holder += "with home.lock():\n    home.write(CloudState(pid=1, port=4577, snowflake_port=4578))\n"
+    holder += "with home.lock():\n    home.write(CloudState(pid=1, port=4577, standin_ports={'snowflake': 4578}))\n"
     holder += "    os.kill(os.getpid(), signal.SIGKILL)\n"
     subprocess.run([sys.executable, "-c", holder], env=os.environ | {"H": str(tmp_path)}, check=False)
     assert (tmp_path / "cloud.json").exists()

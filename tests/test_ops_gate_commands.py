@@ -24,7 +24,7 @@ def ledger(monkeypatch):
     keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
     access = Access(region="eu-west-1", credentials=keys)
     target = Platform(
-        stage="dev", access=access, lake_bucket=BUCKET, code_bucket="", ledger_table=TABLE, snowflake_secret_arn="",
+        stage="dev", access=access, lake_bucket=BUCKET, code_bucket="", ledger_table=TABLE,
         application_id="", state_machines={},
     )  # fmt: skip
     monkeypatch.setattr(gate_commands, "platform", {"dev": target}.__getitem__)

@@ -97,7 +97,7 @@ def filled(endpoint_url):
     while access.states.describe_execution(executionArn=execution)["status"] == "RUNNING":
         time.sleep(0.05)
     return Platform(
-        stage="local", access=access, lake_bucket=LAKE, code_bucket="code", ledger_table="ledger", snowflake_secret_arn="none",
+        stage="local", access=access, lake_bucket=LAKE, code_bucket="code", ledger_table="ledger",
         application_id=application["applicationId"], state_machines={"daily_batch": machine},
     )  # fmt: skip
 

@@ -8,7 +8,6 @@ Source: Spark's Python Data Source API; Snowflake connector, "Distributing Resul
 
 from __future__ import annotations
 
-import json
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -21,9 +20,10 @@ from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 from pyspark.sql.types import StructType
 
 from contracts.contract import Contract
-from contracts.errors import ContractViolationError, InvalidRequestError, SourceUnavailableError
+from contracts.errors import ContractViolationError, SourceUnavailableError
 from spark_jobs.lake import Lake
 from spark_jobs.row_rules import received_schema
+from spark_jobs.sources.credentials import CredentialsRefusedError, signed_in
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]
@@ -49,8 +49,6 @@ def read_relation(
         ContractViolationError: the relation lacks a column, or has one that the contract does not know.
         SourceUnavailableError: Snowflake did not answer, or refused the secret twice.
     """
-    if not secret_arn:
-        raise InvalidRequestError(f"{contract.source_name}: the request names no secret")
     batches = _query(contract, secret_arn, start, end)
     if not batches:
         return None
@@ -102,7 +100,7 @@ class SnowflakeReader(DataSourceReader):
         yield from pa.Table.from_arrays(columns, schema=wanted).to_batches()
 
 
-def _query(contract: Contract, secret_arn: str, start: datetime | None, end: datetime) -> list[bytes]:
+def _query(contract: Contract, secret_arn: str | None, start: datetime | None, end: datetime) -> list[bytes]:
     """Run the query; its result batches that hold rows, pickled for the tasks that fetch them."""
     from snowflake.connector import errors
 
@@ -115,7 +113,10 @@ def _query(contract: Contract, secret_arn: str, start: datetime | None, end: dat
         query += f" AND {cursor} >= %s::timestamp_ntz"
         moments.append(_literal(start))
     try:
-        with closing(connect(secret_arn)) as connection, closing(connection.cursor()) as statement:
+        with (
+            closing(signed_in(contract.source_name, secret_arn, connect)) as connection,
+            closing(connection.cursor()) as statement,
+        ):
             described = statement.describe(f"SELECT * FROM {relation} LIMIT 0")  # noqa: S608
             check_columns(contract, [column.name.lower() for column in described])
             statement.execute(query, moments)
@@ -124,37 +125,22 @@ def _query(contract: Contract, secret_arn: str, start: datetime | None, end: dat
         raise SourceUnavailableError(f"{relation}: Snowflake answered with error {error.errno}") from None
 
 
-def connect(secret_arn: str) -> Any:
-    """A connection with the secret as it is now; refused, it is read once more, for it may just have been rotated.
+def connect(secret: Mapping[str, Any]) -> Any:
+    """A connection with the parameters that the secret holds.
 
     Raises:
-        SourceUnavailableError: Snowflake cannot be reached or refuses; names the error's number, never the secret.
+        CredentialsRefusedError, SourceUnavailableError: name the error's number, never the secret.
     """
+    import snowflake.connector
     from snowflake.connector import errors
 
-    for last in (False, True):
-        try:
-            return _connect(_secret(secret_arn))
-        except errors.Error as error:
-            if last or error.errno not in _CREDENTIAL_ERRORS:
-                number = error.errno or type(error).__name__
-                raise SourceUnavailableError(f"Snowflake did not let us in (error {number})") from None
-    raise AssertionError("unreachable")
-
-
-def _connect(secret: Mapping[str, Any]) -> Any:
-    import snowflake.connector
-
-    # it would ask the cloud's metadata address where it runs, and wait for an answer
-    return snowflake.connector.connect(**secret, platform_detection_timeout_seconds=0.0, login_timeout=60)
-
-
-def _secret(secret_arn: str) -> dict[str, Any]:
-    import boto3
-
-    answer = boto3.client("secretsmanager").get_secret_value(SecretId=secret_arn)
-    secret: dict[str, Any] = json.loads(answer["SecretString"])
-    return secret
+    try:
+        # it would ask the cloud's metadata address where it runs, and wait for an answer
+        return snowflake.connector.connect(**secret, platform_detection_timeout_seconds=0.0, login_timeout=60)
+    except errors.Error as error:
+        number = error.errno or type(error).__name__
+        refusal = CredentialsRefusedError if error.errno in _CREDENTIAL_ERRORS else SourceUnavailableError
+        raise refusal(f"Snowflake did not let us in (error {number})") from None
 
 
 def check_columns(contract: Contract, names: Sequence[str]) -> None:
