@@ -75,7 +75,7 @@ class Run(Record):
         schemas: dataset to [version, digest of its row schema], as pinned by OpenRun.
         workflow: whose execution it is.
         arrival_set: the set of objects that it takes, and nothing else; None for a run that takes what is unclaimed.
-        sources: those of its set; None for all that the stage runs.
+        sources: those of its set, or of the stage when it was opened; None, in an old record, for all of the stage.
     """
 
     key_of = ("run#{self.run_id}", "run")

@@ -75,6 +75,7 @@ def open_run(ledger: Ledger, opening: Opening) -> Json:
             data_date=data_date.isoformat(),
             interval_start=iso(interval.start) if interval.start else None,
             interval_end=iso(interval.end),
+            sources=list(opening.sources),
         )
         writes: list[Create | Replace] = [
             run.create(),

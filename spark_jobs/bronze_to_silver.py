@@ -25,11 +25,16 @@ from spark_jobs.transforms.newest import EXISTING, newer_than
 
 @dataclass(frozen=True, kw_only=True)
 class SilverTable:
-    """How one silver table comes from bronze. `date` is a column that never changes for a key, so it prunes."""
+    """How one silver table comes from bronze.
+
+    Attributes:
+        date: a column that never changes for a key, so that it prunes; None for a table that is read whole.
+        order: columns that say how new a row is, most significant first.
+    """
 
     name: str
     source: str
-    date: str
+    date: str | None
     key: Sequence[str]
     order: Sequence[str]
     standardise: Callable[[Contract, DataFrame], DataFrame]
@@ -103,7 +108,8 @@ def _write(job: Job, table: SilverTable) -> tuple[TableReceipt, tuple[Rejected, 
     if base is not None:
         # read twice, once to know which of silver's days matter: a day's rows, so they fit
         rows = rows.persist()
-        current = lake.read_days(table.name, base, table.date, single_days(distinct_dates(rows, table.date)))
+        days = None if table.date is None else single_days(distinct_dates(rows, table.date))
+        current = lake.read_days(table.name, base, table.date, days)
     if current is None:
         candidates = rows.withColumn(EXISTING, sf.lit(False))
     else:
@@ -119,8 +125,7 @@ def _write(job: Job, table: SilverTable) -> tuple[TableReceipt, tuple[Rejected, 
         counted,
         sf.count("*").alias("rows"),
         sf.count(sf.when(sf.col(EXISTING), 1)).alias("replaces"),
-        sf.min(table.date).cast("string").alias("first_day"),
-        sf.max(table.date).cast("string").alias("last_day"),
+        *_days(table),
     )
     lake.write_candidates(candidates.select(*(name for name, _ in contract.columns)), path)
     count = counted.get
@@ -133,6 +138,15 @@ def _write(job: Job, table: SilverTable) -> tuple[TableReceipt, tuple[Rejected, 
         **count,
     )
     return receipt, rejected
+
+
+def _days(table: SilverTable) -> list[Column]:
+    if table.date is None:
+        return []
+    return [
+        sf.min(table.date).cast("string").alias("first_day"),
+        sf.max(table.date).cast("string").alias("last_day"),
+    ]
 
 
 def _as_json(contract: Contract) -> Column:

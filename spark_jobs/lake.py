@@ -57,14 +57,16 @@ class Lake:
         """The rows of a table at a stated version."""
         return self.spark.read.format("delta").option("versionAsOf", version).load(self.uri(table))
 
-    def read_days(self, table: str, version: int | None, column: str, spans: Sequence[Span] | None) -> DataFrame | None:
-        """The rows of a table on the given days (None: on all), or None when there can be none.
+    def read_days(
+        self, table: str, version: int | None, column: str | None, spans: Sequence[Span] | None
+    ) -> DataFrame | None:
+        """The rows of a table on the given days of a column (None: all rows), or None when there can be none.
 
         That is so when there is no table, or when the log's statistics tell that none of its files holds such a day.
         """
         if version is None:
             return None
-        if spans is None:
+        if column is None or spans is None:
             return self.read(table, version)
         held = delta_log.days_held(self.store, table, version, column)
         if held is not None and not any(overlap(one, other) for one in held for other in spans):

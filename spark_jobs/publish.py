@@ -20,7 +20,6 @@ from spark_jobs.delta_log import Commit
 from spark_jobs.job import BRONZE_TO_SILVER, SILVER_TO_GOLD, Job
 from spark_jobs.lake import distinct_dates
 from spark_jobs.receipts import Outcome, Receipt, TableReceipt
-from spark_jobs.transforms import orders, rates
 from spark_jobs.transforms.daily_revenue import REMOVED
 
 ROWS_A_FILE = 50_000
@@ -32,16 +31,12 @@ class Publication:
 
     table: str
     step: str
-    date: str
+    date: str | None
     order: Sequence[str] = ()
     may_remove: bool = False
 
 
-PUBLICATIONS = (
-    Publication(table="silver/fx_rates", step=BRONZE_TO_SILVER, date="rate_date", order=rates.ORDER),
-    Publication(table="silver/orders", step=BRONZE_TO_SILVER, date="order_date", order=orders.ORDER),
-    Publication(table="gold/fct_daily_revenue", step=SILVER_TO_GOLD, date="revenue_date", may_remove=True),
-)
+GOLD = (Publication(table="gold/fct_daily_revenue", step=SILVER_TO_GOLD, date="revenue_date", may_remove=True),)
 
 
 def publish_silver(job: Job) -> Outcome:
@@ -49,13 +44,19 @@ def publish_silver(job: Job) -> Outcome:
 
     What they change in gold is left to the next run that builds it.
     """
-    due = {table.name for table in silver_tables(job)}
-    return _publish(job, [each for each in PUBLICATIONS if each.table in due], BRONZE_TO_SILVER)
+    return _publish(job, _silver(job), BRONZE_TO_SILVER)
 
 
 def publish_gold(job: Job) -> Outcome:
     """Commit every table's candidates."""
-    return _publish(job, PUBLICATIONS, SILVER_TO_GOLD)
+    return _publish(job, (*_silver(job), *GOLD), SILVER_TO_GOLD)
+
+
+def _silver(job: Job) -> tuple[Publication, ...]:
+    return tuple(
+        Publication(table=each.name, step=BRONZE_TO_SILVER, date=each.date, order=each.order)
+        for each in silver_tables(job)
+    )
 
 
 def _publish(job: Job, publications: Sequence[Publication], built_by: str) -> Outcome:
@@ -95,13 +96,15 @@ def _commit(job: Job, publication: Publication, written: TableReceipt, before: S
     if not written.replaces and job.lake.version(publication.table) == written.version_before:
         # no key of theirs is in the table, which is as it was when that was found: a plain append will do
         rows = candidates.select(*(name for name, _ in contract.columns))
-        if written.rows > ROWS_A_FILE:
+        if publication.date and written.rows > ROWS_A_FILE:
             # files that each hold a stretch of days, so that later reads skip most of a history
             rows = rows.repartitionByRange(math.ceil(written.rows / ROWS_A_FILE), publication.date)
         return job.lake.append(rows, publication.table, note=note)
-    days = in_spans(f"t.{publication.date}", single_days(distinct_dates(candidates, publication.date)))
+    prune = "true"
+    if publication.date:
+        prune = in_spans(f"t.{publication.date}", single_days(distinct_dates(candidates, publication.date)))
     clauses = _clauses(contract, publication)
-    return job.lake.merge(candidates, contract, clauses=clauses, prune=days, note=note)
+    return job.lake.merge(candidates, contract, clauses=clauses, prune=prune, note=note)
 
 
 def _note(publication: Publication, written: TableReceipt, before: Sequence[TableReceipt]) -> dict[str, Any]:

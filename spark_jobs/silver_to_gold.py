@@ -17,6 +17,7 @@ from pyspark.sql import functions as sf
 
 from contracts import contract as contracts
 from contracts.contract import Contract
+from spark_jobs.bronze_to_silver import silver_tables
 from spark_jobs.days import Span, in_spans, merge_spans
 from spark_jobs.job import BRONZE_TO_SILVER, Job
 from spark_jobs.receipts import Outcome, TableReceipt
@@ -34,7 +35,7 @@ _FIRST, _NEVER = date(1, 1, 1), date(9999, 12, 31)
 def silver_to_gold(job: Job) -> Outcome:
     """Write the candidates of gold/fct_daily_revenue, and state the versions that they were built on."""
     request, lake = job.request, job.lake
-    bases = {table: lake.version(table) for table in (RATES, ORDERS, GOLD)}
+    bases = {table: lake.version(table) for table in (*(each.name for each in silver_tables(job)), GOLD)}
     path = f"candidates/{request.run_id}/{GOLD}/{request.attempt}"
     spans = None if bases[GOLD] is None else _touched(job, bases)
     counted = _write(job, bases, spans, path, rate_window=RATE_WINDOW)

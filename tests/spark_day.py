@@ -82,7 +82,7 @@ class World:
             "data_date": str(day), "interval": {"start": start, "end": f"{day + timedelta(days=1)}T00:00:00Z"},
             "lake": str(getattr(self, "folder", "")), "receipt_key": f"runs/{run_id}/{step}/{subject}/{attempt}.json",
             "inputs": {"receipts": list(receipts), "files": list(files)}, "secret_arn": "arn:secret",
-            "fail_from": {"error": 1}, "input_digest": digest, "received_digest": received, **said,
+            "fail_from": {"error": 1}, "input_digest": digest, "received_digest": received, "sources": ["fx_rates", "snowflake_orders"], **said,
         }  # fmt: skip
 
     def until_publish(self, day, files=(), **how):
