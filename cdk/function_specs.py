@@ -138,6 +138,7 @@ def _launch_environment(around: Surroundings) -> dict[str, str]:
         "SPARK_CONF": json.dumps(dict(settings.spark.conf)),
         "FAIL_FROM": json.dumps({severity: str(count) for severity, count in settings.fail_from.items() if count}),
         "JOB_TIMEOUT_MINUTES": str(settings.job.timeout_minutes),
+        "LEASE_WAIT_MINUTES": str(settings.job.lease_wait_minutes),
     }
 
 

@@ -64,11 +64,12 @@ class SparkSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class JobSettings:
-    """How long a job run and the state that waits for it may take."""
+    """How long a job run and the state that waits for it, or for another writer of its tables, may take."""
 
     timeout_minutes: int
     heartbeat_seconds: int
     task_timeout_seconds: int
+    lease_wait_minutes: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ AssayError
     BreakingContractChangeError   a contract changed under a run in a way that old data cannot follow
     QualityGateClosedError        a check failed and the gate holds the run
     LeaseHeldError                another run writes the same table
+    LeaseWaitOverError            it did so for longer than the stage's runs wait
     CommitLostError               a commit that was acknowledged is no longer in the table's log
     ReceiptMissingError           a step's receipt, or a table it names, is not there
     SparkJobFailedError           a job run ended without saying why
@@ -71,6 +72,10 @@ class QualityGateClosedError(AssayError):
 
 class LeaseHeldError(AssayError):
     """Another run holds the lease of a table this run wants to write."""
+
+
+class LeaseWaitOverError(AssayError):
+    """Another run held a lease for longer than the stage's runs wait for one; a redrive waits anew."""
 
 
 class CommitLostError(AssayError):

@@ -8,16 +8,16 @@ attempt's own client token.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from contracts import contract as contracts
-from contracts.errors import LeaseHeldError, ReceiptMissingError, SourceUnavailableError
+from contracts.errors import LeaseHeldError, LeaseWaitOverError, ReceiptMissingError, SourceUnavailableError
 from lambdas import requests
 from lambdas.arrivals import claim, list_landed, matching
 from lambdas.digests import check_compatible, released
 from lambdas.emr import JobRun
-from lambdas.intervals import from_iso
+from lambdas.intervals import from_iso, iso
 from lambdas.jobs import Ask, Next, Work, decide
 from lambdas.ledger import FAILED, RUNNING, STARTING, DigestChange, Lease, Rejection, Run, Step, Waiver
 from lambdas.names import CHECKS, JobName
@@ -40,7 +40,7 @@ class Launcher(Settler):
     """The imperative part of launch_job.
 
     Attributes:
-        now: UTC; it decides which waivers are in force, and nothing else.
+        now: UTC; it decides which waivers are in force and when a wait is over, and nothing else.
     """
 
     s3: S3Client
@@ -54,10 +54,19 @@ class Launcher(Settler):
             What was done last, for the log.
         Raises:
             LeaseHeldError: a live job run is in the way; the state waits and asks again.
+            LeaseWaitOverError: it has done so for as long as the stage says; the execution fails, and a redrive of it
+                waits anew.
             InvalidRequestError, RunSupersededError: the run is not one that may write.
             BreakingContractChangeError: a new job run would judge the run's data by other rows.
             SourceUnavailableError: others kept changing the same records.
         """
+        try:
+            return self._ensure(ask)
+        except LeaseHeldError as held:
+            self._wait(ask, held)
+            raise
+
+    def _ensure(self, ask: Ask) -> str:
         run = self.ledger.live_run(ask.run_id)
         today = self._today()
         intended = False
@@ -73,6 +82,28 @@ class Launcher(Settler):
             elif step is None or self._do(following, run, ask, step, job, today):
                 return following.name
         raise SourceUnavailableError(f"{ask.step} {ask.subject}: its record kept changing; ask again")
+
+    def _wait(self, ask: Ask, held: LeaseHeldError) -> None:
+        """Note since when a step waits under this redrive count; raise once that is too long.
+
+        The state's retrier cannot take its number from a setting, so it asks for ever and this says when to stop.
+        """
+        for _ in range(TRIES):
+            step = self.ledger.step(ask.run_id, ask.step, ask.subject)
+            if step is None or step.token_order > ask.token_order:
+                return
+            since = from_iso(step.waits_since) if step.waits_under == ask.redrive_count else None
+            if since is not None and self.now - since >= timedelta(minutes=self.settings.lease_wait_minutes):
+                raise LeaseWaitOverError(
+                    f"{name_of(step)} has waited since {step.waits_since}, longer than the stage's job."
+                    f"lease_wait_minutes of {self.settings.lease_wait_minutes}: {held}. Redrive this execution after "
+                    "that; it goes on from this step"
+                ) from held
+            if since is not None:
+                return
+            from_now = iso(self.now.replace(microsecond=0))
+            if self.ledger.change(step, waits_since=from_now, waits_under=ask.redrive_count):
+                return
 
     def _do(self, following: Next, run: Run, ask: Ask, step: Step, job: JobRun | None, today: Work) -> bool:
         """Take one step; True when the ask is taken care of."""
@@ -149,7 +180,7 @@ class Launcher(Settler):
         Raises:
             LeaseHeldError: the attempt was given up by another run meanwhile, so what was started is cancelled.
         """
-        running = step.change(status=RUNNING, job_run_id=job_run_id, **known)
+        running = step.change(status=RUNNING, job_run_id=job_run_id, waits_since=None, waits_under=None, **known)
         if self.ledger.write(running, *(lease.change(job_run_id=job_run_id) for lease in leases)):
             return True
         now = self.ledger.step(step.run_id, step.step, step.subject)

@@ -89,8 +89,7 @@ class Leases:
         holder = self.ledger.lease(table) or wanted
         raise LeaseHeldError(
             f"{table} is written by run {holder.run_id}, step {holder.step} {holder.subject}, attempt {holder.attempt} "
-            f"(job run {holder.job_run_id or 'not known yet'}); it passes on when that job run has ended. This step "
-            "waits; when it gives up, redrive this execution after the other one"
+            f"(job run {holder.job_run_id or 'not known yet'}); it passes on when that job run has ended"
         )
 
     def _is_over(self, lease: Lease) -> bool:

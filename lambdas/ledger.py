@@ -113,6 +113,8 @@ class Step(Record):
         redrive_count: the execution's when this attempt's request was written; the verdict is measured under it.
         input_digest, code_digest, contracts_digest, job_run_id: known once the job run is.
         stopped: its job run is cancelled with its execution: a redrive waits for its end, and adopts nothing.
+        waits_since: ISO UTC, when it first found another writer in its way, under the redrive count `waits_under`;
+            None while it does not wait.
         error, cause: why it FAILED, in the names of contracts.errors.
     """
 
@@ -131,6 +133,8 @@ class Step(Record):
     contracts_digest: str | None = None
     job_run_id: str | None = None
     stopped: bool = False
+    waits_since: str | None = None
+    waits_under: int | None = None
     error: str | None = None
     cause: str | None = None
 

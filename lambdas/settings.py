@@ -101,6 +101,7 @@ class LaunchSettings(FinishedSettings):
         secret_arns: source to the ARN of its secret; sources without one are absent.
         spark_conf: the stage's own Spark settings.
         fail_from: severity to the number of failed expectations that close a gate; severities that never do are absent.
+        lease_wait_minutes: how long a step waits for another writer of its tables before its execution fails.
     """
 
     code_bucket: str
@@ -113,6 +114,7 @@ class LaunchSettings(FinishedSettings):
     spark_code_key: str
     spark_deps_key: str
     job_timeout_minutes: int
+    lease_wait_minutes: int
 
 
 @dataclass(frozen=True, kw_only=True)

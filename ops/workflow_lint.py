@@ -53,6 +53,7 @@ NEVER_RETRIED = {
     "ContractError",
     "ContractViolationError",
     "InvalidRequestError",
+    "LeaseWaitOverError",
     "QualityGateClosedError",
     "UnknownContractError",
     "UnsupportedKeywordError",
@@ -99,12 +100,19 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """A stage's times, in seconds: EMR's limit of a job run, the task's heartbeat, and the task's own limit."""
+    """A stage's times, in seconds.
+
+    Attributes:
+        job_timeout_seconds: EMR's limit of a job run.
+        heartbeat_seconds, task_timeout_seconds: of a task that waits for a token.
+        lease_wait_seconds: how long launch_job lets a state ask again for a table that another run writes.
+    """
 
     stage: str
     job_timeout_seconds: int
     heartbeat_seconds: int
     task_timeout_seconds: int
+    lease_wait_seconds: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +175,8 @@ def lint(
         timings: the stages' times; each must fit the heartbeat retriers.
     """
     found = [Finding(file, *each) for each in _machine(definition, substitutions)]
+    for timing in timings:
+        found += [Finding(file, *each) for each in _machine_times(definition, timing)]
     for scope in scopes(definition):
         for rule in (_targets, _choices, _gates, _fails, _tasks, _retriers):
             found += [Finding(file, *each) for each in rule(scope)]
@@ -186,6 +196,15 @@ def _machine(machine: State, substitutions: frozenset[str]) -> Iterator[tuple[st
         yield "(machine)", "placeholder", f"nothing fills ${{{name}}}; add it to the substitutions or take it out"
     for name in sorted(substitutions - placeholders):
         yield "(machine)", "placeholder", f"${{{name}}} is filled but not used; take it out of the substitutions"
+
+
+def _machine_times(machine: State, timing: Timing) -> Iterator[tuple[str, str, str]]:
+    if timing.lease_wait_seconds >= machine.get("TimeoutSeconds", 0):
+        advice = (
+            f"a step waits {timing.lease_wait_seconds} s for a lease, and the execution is timed out before; shorten "
+            "the one or lengthen the other"
+        )
+        yield "(machine)", "lease-wait", f"stage {timing.stage}: {advice}"
 
 
 def _targets(scope: Scope) -> Iterator[tuple[str, str, str]]:
@@ -340,6 +359,17 @@ def _times(scope: Scope, timing: Timing) -> Iterator[tuple[str, str, str]]:
                 "heartbeats; shorten the one or lengthen the other"
             )
             yield name, "job-outlives-task", f"stage {timing.stage}: {advice}"
+        waits_seconds = sum(
+            retrier.get("MaxAttempts", 3) * retrier.get("IntervalSeconds", 1)
+            for retrier in state.get("Retry", [])
+            if "LeaseHeldError" in retrier.get("ErrorEquals", [])
+        )
+        if waits_seconds <= timing.lease_wait_seconds:
+            advice = (
+                f"its retrier for LeaseHeldError may end before the {timing.lease_wait_seconds} s of the setting; "
+                "raise MaxAttempts, as launch_job ends the wait with LeaseWaitOverError"
+            )
+            yield name, "lease-wait", f"stage {timing.stage}: {advice}"
         if timing.heartbeat_seconds >= timing.task_timeout_seconds:
             yield name, "heartbeat", f"stage {timing.stage}: the heartbeat must be shorter than the task's timeout"
 
@@ -356,6 +386,7 @@ def timings(folder: Path) -> list[Timing]:
                     job_timeout_seconds=job["timeout_minutes"] * 60,
                     heartbeat_seconds=job["heartbeat_seconds"],
                     task_timeout_seconds=job["task_timeout_seconds"],
+                    lease_wait_seconds=job["lease_wait_minutes"] * 60,
                 )
             )
     return found

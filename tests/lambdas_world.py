@@ -51,6 +51,7 @@ SETTINGS = LaunchSettings(
     spark_code_key="spark/code1/code.zip",
     spark_deps_key="spark/deps-1.tar.gz",
     job_timeout_minutes=60,
+    lease_wait_minutes=240,
 )
 
 

@@ -124,6 +124,7 @@ class Cloud:
             "SPARK_DEPS_KEY": "spark/deps-1.tar.gz",
             "CODE_DIGEST": "code1",
             "JOB_TIMEOUT_MINUTES": "60",
+            "LEASE_WAIT_MINUTES": "240",
             "GLUE_DATABASES": json.dumps(databases),
             "NOTICE_TOPIC_ARN": topic,
         }

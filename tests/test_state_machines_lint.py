@@ -1,6 +1,7 @@
 import copy
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ from ops.workflow_lint import SUBSTITUTIONS, Timing, lint, lint_files
 
 FILE = "daily_batch.asl.json"
 DEFINITION = json.loads((Path(__file__).parent.parent / "state_machines" / FILE).read_text())
-STAGE = Timing(stage="test", job_timeout_seconds=3600, heartbeat_seconds=600, task_timeout_seconds=7200)
+STAGE = Timing(
+    stage="test", job_timeout_seconds=3600, heartbeat_seconds=600, task_timeout_seconds=7200, lease_wait_seconds=14_400
+)
 
 Mutation = Callable[[dict[str, Any]], object]
 
@@ -114,7 +117,13 @@ MUTATIONS: list[tuple[str, Mutation, tuple[str, str]]] = [
             lambda m, error=error: states(m)["CheckGold"]["Retry"].append({"ErrorEquals": [error]}),
             ("CheckGold", "retry"),
         )
-        for error in ("States.ALL", "States.TaskFailed", "ContractViolationError", "QualityGateClosedError")
+        for error in (
+            "States.ALL",
+            "States.TaskFailed",
+            "ContractViolationError",
+            "LeaseWaitOverError",
+            "QualityGateClosedError",
+        )
     ],
     (
         "one-budget-for-two-kinds",
@@ -153,6 +162,16 @@ MUTATIONS: list[tuple[str, Mutation, tuple[str, str]]] = [
         ("IngestSource", "job-outlives-task"),
     ),
     (
+        "retrier-ends-before-the-wait",
+        lambda m: retrier(ingest(m), "LeaseHeldError").update(MaxAttempts=960),
+        ("IngestSource", "lease-wait"),
+    ),
+    (
+        "lease-not-waited-for",
+        lambda m: ingest(m)["Retry"].remove(retrier(ingest(m), "LeaseHeldError")),
+        ("IngestSource", "lease-wait"),
+    ),
+    (
         "placeholder-that-nobody-fills",
         lambda m: states(m)["OpenRun"]["Arguments"].update(FunctionName="${OpenRun}"),
         ("(machine)", "placeholder"),
@@ -175,21 +194,23 @@ def test_lint_finds_a_planted_defect(mutation: Mutation, expected: tuple[str, st
     [
         pytest.param(STAGE, set(), id="fits"),
         pytest.param(
-            Timing(stage="s", job_timeout_seconds=7799, heartbeat_seconds=600, task_timeout_seconds=9000),
+            replace(STAGE, job_timeout_seconds=7799, task_timeout_seconds=9000),
             set(),
             id="one-second-less",
         ),
         pytest.param(
-            Timing(stage="s", job_timeout_seconds=7800, heartbeat_seconds=600, task_timeout_seconds=9000),
+            replace(STAGE, job_timeout_seconds=7800, task_timeout_seconds=9000),
             {"job-outlives-task"},
             id="as-long-as-thirteen-heartbeats",
         ),
         pytest.param(
-            Timing(stage="s", job_timeout_seconds=3600, heartbeat_seconds=7200, task_timeout_seconds=7200),
+            replace(STAGE, heartbeat_seconds=7200),
             {"heartbeat"},
             id="heartbeat-not-shorter-than-timeout",
         ),
+        pytest.param(replace(STAGE, lease_wait_seconds=86_399), set(), id="waits-one-second-less-than-the-machine"),
+        pytest.param(replace(STAGE, lease_wait_seconds=86_400), {"lease-wait"}, id="waits-as-long-as-the-machine"),
     ],
 )
-def test_times_of_a_stage_must_fit_the_heartbeats(timing: Timing, rules: set[str]) -> None:
+def test_times_of_a_stage_must_fit_the_workflow(timing: Timing, rules: set[str]) -> None:
     assert {rule for _, rule in findings(copy.deepcopy(DEFINITION), timing)} == rules

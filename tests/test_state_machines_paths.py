@@ -257,6 +257,7 @@ def day(monkeypatch: pytest.MonkeyPatch) -> Iterator[Day]:
         "SPARK_DEPS_KEY": "spark/deps-1.tar.gz",
         "CODE_DIGEST": "code1",
         "JOB_TIMEOUT_MINUTES": "2",
+        "LEASE_WAIT_MINUTES": "240",
         "GLUE_DATABASES": json.dumps({layer: f"assay_test_{layer}" for layer in (*LAYERS, "quality")}),
         "NOTICE_TOPIC_ARN": f"arn:aws:sns:eu-west-1:{ACCOUNT}:assay-test-notices",
     }

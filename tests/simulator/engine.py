@@ -55,6 +55,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "SPARK_DEPS_KEY": "spark/deps.tar.gz",
     "CODE_DIGEST": "code1",
     "JOB_TIMEOUT_MINUTES": str(JOB["timeout_minutes"]),
+    "LEASE_WAIT_MINUTES": str(JOB["lease_wait_minutes"]),
     "GLUE_DATABASES": json.dumps({layer: f"assay_sim_{layer}" for layer in ("bronze", "silver", "gold", "quality")}),
     "FILE_ARRIVAL_ARN": f"{ARN}:stateMachine:{ARRIVAL}",
     "NOTICE_TOPIC_ARN": f"arn:aws:sns:eu-west-1:{ACCOUNT}:assay-sim-notices",
