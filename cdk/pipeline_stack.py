@@ -103,6 +103,7 @@ class PipelineStack(cdk.Stack):
             expression=settings.schedule_expression,
             enabled=settings.schedule_enabled,
             target_arn=daily_batch.state_machine.state_machine_arn,
+            notices=notices,
         )
         FileArrivals(
             self,
@@ -110,6 +111,7 @@ class PipelineStack(cdk.Stack):
             names=names,
             settings=settings.arrivals,
             gather_arrivals=functions["gather_arrivals"],
+            notices=notices,
         )
         StateChangeRules(
             self,

@@ -12,15 +12,21 @@ RECEIVES = 5  # of a message, before it counts as one that cannot be handled
 
 
 def work(
-    scope: Construct, construct_id: str, *, names: Names, actor: str, timeout_seconds: int, window_seconds: int
+    scope: Construct,
+    construct_id: str,
+    *,
+    names: Names,
+    failed: sqs.Queue,
+    actor: str,
+    timeout_seconds: int,
+    window_seconds: int,
 ) -> sqs.Queue:
-    """A queue that a function reads in batches, with a dead letter queue for what it fails at.
+    """A queue that a function reads in batches, with `failed` for what it fails at.
 
     A message stays hidden while the function may still be tried with it: six times its time-out, and the window in
     which a batch is gathered.
     Source: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
     """
-    failed = dead_letters(scope, f"{construct_id}DeadLetters", names=names, actor=actor)
     return sqs.Queue(
         scope,
         construct_id,

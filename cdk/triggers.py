@@ -33,10 +33,21 @@ class DailySchedule(Construct):
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, names: Names, expression: str, enabled: bool, target_arn: str
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        names: Names,
+        expression: str,
+        enabled: bool,
+        target_arn: str,
+        notices: Notices,
     ) -> None:
         super().__init__(scope, construct_id)
         queue = dead_letters(self, "DeadLetters", names=names, actor="schedule")
+        notices.alarm_on_letters(
+            queue, names=names, page="DayNotStarted", meaning="The schedule could not start the daily batch."
+        )
         scheduler_role = role(
             self,
             "Role",
@@ -88,12 +99,21 @@ class FileArrivals(Construct):
         names: Names,
         settings: ArrivalSettings,
         gather_arrivals: Function,
+        notices: Notices,
     ) -> None:
         super().__init__(scope, construct_id)
+        failed = dead_letters(self, "QueueDeadLetters", names=names, actor=ARRIVALS)
+        notices.alarm_on_letters(
+            failed,
+            names=names,
+            page="ArrivalNotGathered",
+            meaning="Files arrived that gather_arrivals failed to start a run for, however often it was tried.",
+        )
         queue = work(
             self,
             "Queue",
             names=names,
+            failed=failed,
             actor=ARRIVALS,
             timeout_seconds=gather_arrivals.timeout_seconds,
             window_seconds=settings.window_seconds,
@@ -111,6 +131,12 @@ class FileArrivals(Construct):
             ),
         )
         undelivered = dead_letters(self, "RuleDeadLetters", names=names, actor="object-arrived")
+        notices.alarm_on_letters(
+            undelivered,
+            names=names,
+            page="ArrivalNotQueued",
+            meaning="Files arrived whose events EventBridge could not put into the queue of arrivals.",
+        )
         rule.add_target(
             targets.SqsQueue(
                 queue,

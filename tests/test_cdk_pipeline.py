@@ -305,22 +305,57 @@ def test_what_cannot_be_delivered_is_kept(stage):
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_only_this_stages_rule_publishes_to_the_topic(stage):
+def test_only_this_stages_rule_and_alarms_publish_to_the_topic(stage):
     [policy] = resources(stage, "AWS::SNS::TopicPolicy").values()
     allowed = [each for each in policy["Properties"]["PolicyDocument"]["Statement"] if each["Effect"] == "Allow"]
-    [statement] = allowed
-    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
-    assert statement["Condition"]["ArnEquals"]["aws:SourceArn"]["Fn::GetAtt"][0] in resources(
+    by_service = {statement["Principal"]["Service"]: statement["Condition"] for statement in allowed}
+    assert set(by_service) == {"events.amazonaws.com", "cloudwatch.amazonaws.com"}
+    assert by_service["events.amazonaws.com"]["ArnEquals"]["aws:SourceArn"]["Fn::GetAtt"][0] in resources(
         stage, "AWS::Events::Rule"
     )
+    [account] = by_service["cloudwatch.amazonaws.com"]["StringEquals"].values()
+    alarms = f"arn:aws:cloudwatch:eu-west-1:{account}:alarm:assay-{stage}-*"
+    assert by_service["cloudwatch.amazonaws.com"]["ArnLike"] == {"aws:SourceArn": alarms}
+
+
+@pytest.mark.parametrize(
+    ("name", "queue"),
+    [
+        ("ArrivalNotGathered", "arrivals-dead-letters"),
+        ("ArrivalNotQueued", "object-arrived-dead-letters"),
+        ("DayNotStarted", "schedule-dead-letters"),
+    ],
+)
+@pytest.mark.parametrize("stage", STAGES)
+def test_people_are_told_of_what_could_not_start_a_run(stage, name, queue):
+    alarm = properties(stage, "AWS::CloudWatch::Alarm", AlarmName=f"assay-{stage}-{name}")
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/SQS", "ApproximateNumberOfMessagesVisible")
+    [dimension] = alarm["Dimensions"]
+    watched = resources(stage, "AWS::SQS::Queue")[dimension["Value"]["Fn::GetAtt"][0]]
+    assert watched["Properties"]["QueueName"] == f"assay-{stage}-{queue}"
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
+    assert (alarm["EvaluationPeriods"], alarm["TreatMissingData"]) == (1, "notBreaching")
+    [(topic, _)] = resources(stage, "AWS::SNS::Topic").items()
+    assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": topic}]
+    assert alarm["AlarmDescription"].endswith(f"runbooks/{name}.md")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_alarm_has_a_page_of_its_name(stage):
+    names = [each["Properties"]["AlarmName"] for each in resources(stage, "AWS::CloudWatch::Alarm").values()]
+    assert len(names) >= 3
+    for name in names:
+        page = (ROOT / "runbooks" / f"{name.removeprefix(f'assay-{stage}-')}.md").read_text()
+        parts = ("## Meaning\n", "## Impact\n", "## Diagnosis\n", "## Mitigation\n")
+        assert sorted(parts, key=page.index) == list(parts)
 
 
 @pytest.mark.parametrize("stage", ["dev", "prod"])
-def test_eventbridge_and_the_gates_can_use_the_topics_key(stage):
+def test_eventbridge_alarms_and_the_gates_can_use_the_topics_key(stage):
     topic = properties(stage, "AWS::SNS::Topic", TopicName=f"assay-{stage}-notices")
     [(logical_id, key)] = resources(stage, "AWS::KMS::Key").items()
     assert topic["KmsMasterKeyId"]["Fn::GetAtt"][0] == logical_id
     services = [each["Principal"].get("Service") for each in key["Properties"]["KeyPolicy"]["Statement"]]
-    assert "events.amazonaws.com" in services
+    assert {"events.amazonaws.com", "cloudwatch.amazonaws.com"} <= set(filter(None, services))
     gate = properties(stage, "AWS::IAM::Role", RoleName=f"assay-{stage}-hold-at-gate")
     assert "kms:GenerateDataKey" in json.dumps(gate)
