@@ -86,6 +86,40 @@ class Laptop:
         run.redrive(self.platform, ended.execution_arn)
         return self.finish(ended.execution_arn)
 
+    def arrivals(self):
+        """The executions of the file arrival, oldest first."""
+        machine = self.platform.state_machines["file_arrival"]
+        pages = self.access.states.get_paginator("list_executions").paginate(stateMachineArn=machine)
+        return [each["executionArn"] for page in pages for each in page["executions"]][::-1]
+
+    @contextlib.contextmanager
+    def listening(self):
+        """The rule and the mapping are on, as the stages on AWS have them; on the laptop `assay run` starts the day."""
+        events, functions = (self.access._client(service) for service in ("events", "lambda"))
+        [mapping] = functions.list_event_source_mappings(FunctionName="assay-local-gather-arrivals")[
+            "EventSourceMappings"
+        ]
+        events.enable_rule(Name="assay-local-object-arrived")
+        functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+        try:
+            yield
+        finally:
+            functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+            events.disable_rule(Name="assay-local-object-arrived")
+
+    def wait_for_arrival(self, before, seconds=60):
+        """The executions of the file arrival that are not among those `before`."""
+        return self.wait_for(lambda: [each for each in self.arrivals() if each not in before], seconds)
+
+    def arrive(self, day, body):
+        """The vendor's file of `day` arrives, after those of the days before; the execution that takes it."""
+        vendor.deliver(self.access.s3, self.platform.lake_bucket, day - DAY)
+        before = self.arrivals()
+        with self.listening():
+            self.put(fx_key(day), body)
+            [execution_arn] = self.wait_for_arrival(before)
+        return execution_arn
+
     def version(self, path):
         """The table's newest Delta version; None before its first commit."""
         with contextlib.suppress(TableNotFoundError):
@@ -103,26 +137,32 @@ class Laptop:
     def receipt(self, key):
         return json.loads(self.access.s3.get_object(Bucket=self.platform.lake_bucket, Key=key)["Body"].read())
 
-    def wait_until_entered(self, execution_arn, state, timeout_seconds=400):
-        deadline = time.monotonic() + timeout_seconds
+    def wait_for(self, look, seconds):
+        """What `look` finds, as soon as it is something."""
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if any(step.name == state for step in executions.steps(run.history(self.platform, execution_arn))):
-                return
+            if found := look():
+                return found
             time.sleep(0.1)
-        raise AssertionError(f"{state} was not entered in {timeout_seconds} s")
+        raise AssertionError(f"nothing in {seconds} s")
+
+    def wait_until_entered(self, execution_arn, state, timeout_seconds=400):
+        def entered():
+            return any(step.name == state for step in executions.steps(run.history(self.platform, execution_arn)))
+
+        self.wait_for(entered, timeout_seconds)
 
     def errors(self, execution_arn):
         """The names of all errors in an execution's history, those that were retried too."""
         found = (details for event in run.history(self.platform, execution_arn) for details in event.values())
         return [details["error"] for details in found if isinstance(details, dict) and "error" in details]
 
-    def start_frozen(self, day, actor):
-        """Start a day with the processes of a Lambda function stopped, so that its next call hangs in the middle."""
+    def freeze(self, actor):
+        """Stop the processes of a Lambda function, so that its next call hangs in the middle."""
         client = self.access._client("lambda")
         event = json.dumps({"run_id": "none"}).encode()
         client.invoke(FunctionName=f"assay-local-{actor}:live", Payload=event)  # warm, so that there is a process
         assert self.signal_workers(actor, signal.SIGSTOP)
-        return self.start(day)
 
     def signal_workers(self, actor, number):
         """Send a signal to the processes of a Lambda function; returns how many there are."""

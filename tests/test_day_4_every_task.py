@@ -1,4 +1,4 @@
-"""Every Task of a day fails once, by an error, a kill or silence; at most one redrive ends it, with the right rows."""
+"""Every Task of both workflows fails once, by an error, a kill or silence; at most one redrive ends it, rows and all."""
 
 import contextlib
 import datetime
@@ -6,16 +6,16 @@ import json
 import os
 import re
 import signal
-import threading
 import time
+from dataclasses import dataclass
 
 import pytest
-from laptop import DAY, assert_equals_sources, fx_file
+from laptop import DAY, assert_equals_sources, expected, fx_file
 
 from local.home import ROOT, Home
+from local.standins import vendor
 
-FIRST = datetime.date(2020, 4, 20)
-HEARTBEAT_SECONDS = 60
+FIRST = "2020-05-04"
 # What a Task's work runs as: a Lambda function, or a Spark job and its role.
 LAMBDAS = {
     "OpenRun": "open-run",
@@ -32,6 +32,7 @@ JOBS = {
     "CheckBronze": "check",
     "BronzeToSilver": "silver",
     "CheckSilver": "check",
+    "PublishSilver": "publish-silver",
     "SilverToGold": "gold",
     "CheckGold": "check",
     "PublishGold": "publish",
@@ -45,98 +46,164 @@ BAD = {
     "HoldAtSilverGate": {"USD": "10.8"},
     "HoldAtGoldGate": {"GBP": "0.0001"},
 }
-ERROR, KILL, SILENCE = range(3)
+WORKFLOWS = ("daily_batch", "file_arrival")
+ERROR, KILL, SILENCE = "error", "kill", "silence"
 
 
-def days(fault):
-    """A day for each Task: the days of the three faults do not touch."""
+def tasks(workflow):
+    """The Tasks of a workflow, in the order of its file."""
+    text = (ROOT / "state_machines" / f"{workflow}.asl.json").read_text()
+    found = []
+    for name, state in json.loads(re.sub(r"\$\{\w+\}", "1", text))["States"].items():
+        states = {name: state} | state.get("ItemProcessor", {}).get("States", {})
+        found += [each for each, inner in states.items() if inner["Type"] == "Task"]
+    return found
+
+
+@dataclass(frozen=True)
+class Case:
+    """A Task that fails, and the day whose data it does so with: a day of the daily batch, or a file that arrives."""
+
+    workflow: str
+    state: str
+    day: datetime.date
+
+    def start(self, laptop):
+        """Start it; a gate holds only for data that deserves it."""
+        content = fx_file(self.day, **BAD.get(self.state, {}))
+        if self.workflow == "file_arrival":
+            return laptop.arrive(self.day, content)
+        if self.state in BAD:
+            laptop.put_fx(self.day, content)
+        return laptop.start(self.day)
+
+
+def cases(fault):
+    """The cases of a fault; each has a day of its own on which the vendor quotes, later than those before it."""
+    wanted = [
+        (each, workflow, state)
+        for each in (ERROR, KILL, SILENCE)
+        for workflow in WORKFLOWS
+        for state in tasks(workflow)
+    ]
+    quoted = sorted(line[:10] for line in vendor.history()[1:] if line >= FIRST)
     return [
-        pytest.param(state, FIRST + (fault * len(LAMBDAS | JOBS) + number) * DAY, id=state)
-        for number, state in enumerate(LAMBDAS | JOBS)
+        pytest.param(Case(workflow, state, datetime.date.fromisoformat(day)), id=f"{workflow}-{state}")
+        for (each, workflow, state), day in zip(wanted, quoted, strict=False)
+        if each == fault
     ]
 
 
-def test_every_task_of_the_workflow_has_its_turn():
-    definition = json.loads(re.sub(r"\$\{\w+\}", "1", (ROOT / "state_machines" / "daily_batch.asl.json").read_text()))
-    states = dict(definition["States"])
-    for state in definition["States"].values():
-        states |= state.get("ItemProcessor", {}).get("States", {})
-    assert {name for name, state in states.items() if state["Type"] == "Task"} == set(LAMBDAS | JOBS)
+def test_every_task_of_the_workflows_has_its_turn():
+    assert {state for workflow in WORKFLOWS for state in tasks(workflow)} == set(LAMBDAS | JOBS)
+    found = [each.values[0] for fault in (ERROR, KILL, SILENCE) for each in cases(fault)]
+    assert len({case.day for case in found}) == len(found) == 3 * sum(len(tasks(workflow)) for workflow in WORKFLOWS)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("state", "day"), days(ERROR))
-def test_an_error_costs_one_redrive(laptop, state, day):
-    """The Task's own role loses every right, which is given back before the redrive."""
-    broken = prepare(laptop, state, day)
-    with denied(laptop, LAMBDAS.get(state) or JOBS[state], after=BEFORE.get(state)) as failing:
-        execution_arn = laptop.start(day)
-        failing(execution_arn)
-        ended = laptop.finish(execution_arn, 400)
-    assert ended.status == "FAILED"
-    assert ended.failure.state == state
-    if state in JOBS:
-        assert ended.failure.error == "SparkJobFailedError"  # no job run without rights can say why it failed
-    assert_one_redrive_ends(laptop, ended, day, broken)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("state", "day"), days(KILL))
-def test_a_kill_costs_at_most_one_redrive(laptop, state, day):
-    """A Lambda function's process once, in the middle of its work; Spark twice, as its state retries once."""
-    broken = prepare(laptop, state, day)
-    if state in JOBS:
-        killer, killed = laptop.kill_when(STEPS[state], jvm, times=2)
-        ended = laptop.run(day)
-        killer.join()
-        assert len(killed) == 2
-        assert (ended.status, ended.failure.error) == ("FAILED", "SparkJobFailedError")
-    else:
-        execution_arn = laptop.start_frozen(day, LAMBDAS[state])
-        laptop.wait_until_entered(execution_arn, state)
-        time.sleep(1)
-        assert laptop.signal_workers(LAMBDAS[state], signal.SIGKILL)
-        ended = laptop.finish(execution_arn, 400)
-    assert_one_redrive_ends(laptop, ended, day, broken)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("state", "day"), days(SILENCE))
-def test_silence_costs_at_most_one_redrive(laptop, state, day):
-    """A Lambda function hangs until its time is over; Spark says nothing for longer than a heartbeat, then goes on."""
-    broken = prepare(laptop, state, day)
-    if state in JOBS:
-        frozen = threading.Event()
-        freezer, stopped = laptop.kill_when(STEPS[state], jvm, with_signal=signal.SIGSTOP)
-        execution_arn = laptop.start(day)
-        freezer.join()
-        assert stopped
-        frozen.wait(HEARTBEAT_SECONDS + 15)
-        os.kill(jvm()[0], signal.SIGCONT)
-        ended = laptop.finish(execution_arn, 400)
-        assert "States.HeartbeatTimeout" in laptop.errors(execution_arn)
-        assert sum(job["step"] == STEPS[state] and job["subject"] == "all" for job in ended.jobs) <= 1
-    else:
-        execution_arn = laptop.start_frozen(day, LAMBDAS[state])
-        ended = laptop.finish(execution_arn, 900)
-        laptop.signal_workers(LAMBDAS[state], signal.SIGKILL)
-    assert_one_redrive_ends(laptop, ended, day, broken)
-
-
-def prepare(laptop, state, day):
-    """A day on which the Task runs: a gate holds only for a day that deserves it. Returns whether one does."""
-    if state in BAD:
-        laptop.put_fx(day, fx_file(day, **BAD[state]))
-    return state in BAD
-
-
-def assert_one_redrive_ends(laptop, ended, day, broken):
-    if broken:
-        laptop.put_fx(day, fx_file(day))
-    if ended.status != "SUCCEEDED":
-        ended = laptop.redrive(ended)
+@pytest.fixture(scope="module")
+def cloud(laptop):
+    """The laptop cloud after its first day, so that a file arrives to a silver that there is."""
+    first = datetime.date.fromisoformat(FIRST) - DAY
+    ended = laptop.run(first)
     assert ended.status == "SUCCEEDED", ended.failure
-    assert_equals_sources(laptop, day)
+    return laptop
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", cases(ERROR))
+def test_an_error_costs_one_redrive(cloud, case):
+    """The Task's own role loses every right, which is given back before the redrive."""
+    before = Before(cloud)
+    with denied(cloud, LAMBDAS.get(case.state) or JOBS[case.state], after=BEFORE.get(case.state)) as failing:
+        execution_arn = case.start(cloud)
+        failing(execution_arn)
+        ended = cloud.finish(execution_arn, 400)
+    assert ended.status == "FAILED"
+    assert ended.failure.state == case.state
+    if case.state in JOBS:
+        assert ended.failure.error == "SparkJobFailedError"  # no job run without rights can say why it failed
+    assert_one_redrive_ends(cloud, case, ended, before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", cases(KILL))
+def test_a_kill_costs_at_most_one_redrive(cloud, case):
+    """A Lambda function's process once, in the middle of its work; Spark twice, as its state retries once."""
+    before = Before(cloud)
+    ended = interrupted(cloud, case, KILL)
+    if case.state in JOBS:
+        assert (ended.status, ended.failure.error) == ("FAILED", "SparkJobFailedError")
+    assert_one_redrive_ends(cloud, case, ended, before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", cases(SILENCE))
+def test_silence_costs_at_most_one_redrive(cloud, case):
+    """A Lambda function hangs until its time is over; Spark says nothing for longer than a heartbeat, then goes on."""
+    before = Before(cloud)
+    ended = interrupted(cloud, case, SILENCE)
+    if case.state in JOBS:
+        assert sum((job["step"], job["subject"]) == (STEPS[case.state], "all") for job in ended.jobs) <= 1
+    assert_one_redrive_ends(cloud, case, ended, before)
+
+
+def interrupted(cloud, case, fault):
+    """How it ended, with the Task's work killed or fallen silent."""
+    if case.state in LAMBDAS:
+        return _interrupted_function(cloud, case, fault)
+    times, number = (2, signal.SIGKILL) if fault == KILL else (1, signal.SIGSTOP)
+    watcher, hit = cloud.kill_when(STEPS[case.state], jvm, times=times, with_signal=number)
+    execution_arn = case.start(cloud)
+    if fault == SILENCE:
+        watcher.join()
+        try:
+            cloud.wait_for(lambda: "States.HeartbeatTimeout" in cloud.errors(execution_arn), 120)
+        finally:
+            os.kill(jvm()[0], signal.SIGCONT)
+    ended = cloud.finish(execution_arn, 400)
+    watcher.join()
+    assert len(hit) == times
+    return ended
+
+
+def _interrupted_function(cloud, case, fault):
+    actor = LAMBDAS[case.state]
+    cloud.freeze(actor)
+    try:
+        execution_arn = case.start(cloud)
+        if fault == KILL:
+            cloud.wait_until_entered(execution_arn, case.state)
+            time.sleep(1)  # until the call has come to the process
+            assert cloud.signal_workers(actor, signal.SIGKILL)
+        return cloud.finish(execution_arn, 900)
+    finally:
+        cloud.signal_workers(actor, signal.SIGKILL)
+
+
+class Before:
+    """What the tables held, of which a file that arrives changes nothing but its own day's rates."""
+
+    def __init__(self, cloud):
+        self.rates = cloud.business("silver/fx_rates")
+        self.others = self.versions(cloud)
+
+    @staticmethod
+    def versions(cloud):
+        return cloud.version("silver/orders"), cloud.version("gold/fct_daily_revenue")
+
+
+def assert_one_redrive_ends(cloud, case, ended, before):
+    if case.state in BAD:
+        cloud.put_fx(case.day, fx_file(case.day))
+    if ended.status != "SUCCEEDED":
+        ended = cloud.redrive(ended)
+    assert ended.status == "SUCCEEDED", ended.failure
+    if case.workflow == "daily_batch":
+        assert_equals_sources(cloud, case.day)
+        return
+    arrived = [row for row in expected(case.day)["silver/fx_rates"] if row[0] == case.day]
+    assert cloud.business("silver/fx_rates") == sorted([*before.rates, *arrived])
+    assert before.versions(cloud) == before.others
 
 
 def jvm():
@@ -144,14 +211,14 @@ def jvm():
 
 
 @contextlib.contextmanager
-def denied(laptop, actor, after):
+def denied(cloud, actor, after):
     """Take every right from an actor's role: at once, or when an execution has come to the state `after`."""
-    role, policy, iam = f"assay-local-{actor}", "denied-by-a-test", laptop.access._client("iam")
+    role, policy, iam = f"assay-local-{actor}", "denied-by-a-test", cloud.access._client("iam")
     statement = {"Effect": "Deny", "Action": "*", "Resource": "*"}
 
     def deny(execution_arn=None):
         if execution_arn and after:
-            laptop.wait_until_entered(execution_arn, after)
+            cloud.wait_until_entered(execution_arn, after)
         document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=document)
 
