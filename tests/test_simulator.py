@@ -112,6 +112,17 @@ def test_shortcuts_of_the_evaluator_answer_as_it_does(monkeypatch: pytest.Monkey
     assert len(compared) > 25
 
 
+def test_wait_that_runs_out_fails_with_who_writes_and_one_redrive_after_that_succeeds() -> None:
+    told = play(BASES["waits run out"])
+    assert told.violation is None
+    lines = [line for line in told.trace.text().splitlines() if "states " in line and "day-2026-07-30" in line]
+    [over] = (line for line in lines if "FAILED LeaseWaitOverError" in line)
+    assert "has waited since 2026-07-31T06:" in over
+    assert "gold/fct_daily_revenue is written by run" in over
+    assert [line.split()[3] for line in lines if "RedriveExecution" in line] == ["day-2026-07-30"]
+    assert "SUCCEEDED" in lines[-1]
+
+
 def test_schedule_without_faults_needs_nobody() -> None:
     result = play(Plan(3, days=BASES["three days"].days, gap_seconds=30.0))
     assert (result.violation, result.redrives) == (None, 0)

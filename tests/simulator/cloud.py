@@ -23,6 +23,7 @@ from .trace import Trace
 
 ACCOUNT = "000000000000"
 BUCKET = "assay-sim-lake"
+MACHINE_TIME = '"TimeoutSeconds": 86400,'
 ARN = f"arn:aws:states:eu-west-1:{ACCOUNT}"
 SKEW_SECONDS = 3 * 3600.0
 RETRIES = 2  # of an asynchronous invocation
@@ -30,6 +31,8 @@ EVENT_RETRIES_SECONDS = (60.0, 120.0)
 LATE_SECONDS = (300.0, 9000.0)
 FUNCTION_SECONDS = 50.0
 SLOW_SECONDS = (10.0, 48.0)
+LATE_START_SECONDS = (45.0, 700.0)  # most outlive the state that calls, some its heartbeat
+TIMES_OUT_SECONDS = (1, 20, 60, 150, 400, 900)
 
 
 class Crash(BaseException):
@@ -289,6 +292,8 @@ class Functions:
         if fault is not None:
             site.trace.add(who, "FAULT", fault)
         self._disturb(fault, payload)
+        if fault == "late_start":
+            site.pause(*LATE_START_SECONDS)
         site.trace.add(who, "invoked")
         site.who[me] = who, site.kernel.now + FUNCTION_SECONDS
         if fault == "clock_skewed":
@@ -433,6 +438,12 @@ class States:
 
     def _run(self, execution: Execution) -> None:
         count, now = execution.redrive_count, self._site.kernel.moment().isoformat()
+        definition = self._definition(execution.workflow)
+        if fault := self._site.faults.at(f"time of {execution.workflow}", kinds.TIME):
+            self._site.trace.add("states", "FAULT", fault, execution.name)
+            # as if the rest of the day had gone by already; a redrive has the whole of it again
+            seconds = self._site.kernel.random.choice(TIMES_OUT_SECONDS)
+            definition = definition.replace(MACHINE_TIME, f'"TimeoutSeconds": {seconds},', 1)
         execution.run = moto_asl.Run(
             execution=moto_asl.Execution(
                 arn=execution.arn,
@@ -440,7 +451,7 @@ class States:
                 input=execution.input,
                 start_time=now,
                 role_arn=f"arn:aws:iam::{ACCOUNT}:role/daily",
-                definition=self._definition(execution.workflow),
+                definition=definition,
                 state_machine_arn=f"{ARN}:stateMachine:{execution.workflow}",
                 state_machine_name=execution.workflow,
                 account=ACCOUNT,

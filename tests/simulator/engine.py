@@ -22,7 +22,7 @@ import yaml
 import lambdas
 from contracts import contract as contracts
 from contracts import releases
-from lambdas import aws, digests, emit_lineage_and_metrics, launching, open_run, runtime, validate_contracts
+from lambdas import aws, digests, emit_lineage_and_metrics, launching, open_run, receipts, runtime, validate_contracts
 from local.seams import moto_asl, moto_asl_repair, moto_asl_tasks
 from local.stepfunctions import jsonata
 from ops.workflow_lint import SUBSTITUTIONS
@@ -176,10 +176,22 @@ def _quick_paths() -> Iterator[tuple[object, str, object]]:
             yield module, "parse", functools.lru_cache(maxsize=1024)(parse)
 
 
+class _Compact:
+    """The json of who writes for a person to read: without the indent, which only the slow encoder knows."""
+
+    loads = staticmethod(json.loads)
+
+    @staticmethod
+    def dumps(value: Any, indent: int | None = None, **options: Any) -> str:  # noqa: ARG004
+        return json.dumps(value, **options)
+
+
 class _Environment(dict[str, str]):
     def get(self, name: str, default: Any = None) -> Any:
         if name == "CODE_DIGEST" and Hooks.world is not None:
             return Hooks.world.site.code_digest
+        if name == "LEASE_WAIT_MINUTES" and Hooks.world is not None and Hooks.world.plan.lease_wait_minutes:
+            return str(Hooks.world.plan.lease_wait_minutes)
         return super().get(name, default)
 
 
@@ -227,6 +239,8 @@ def installed() -> Iterator[None]:
         *_quick_paths(),
         (releases, "problems_as_released", _known_problems),
         (real_publish, "_commit", jobs.commit_candidates),
+        (real_receipts, "json", _Compact),
+        (receipts, "json", _Compact),
         *(
             (module, "released", lambda: _released(Hooks.world.site.release))
             for module in (open_run, validate_contracts, launching)

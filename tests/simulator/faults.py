@@ -12,14 +12,16 @@ from dataclasses import dataclass, field
 READ = ("throttled", "slow", "dies_before")
 WRITE = ("throttled", "slow", "dies_before", "dies_after", "answer_lost")
 LAKE = ("access_lost",)
-INVOCATION = ("clock_skewed", "stopped", "code_changed", "contract_changed", "contract_broken")
+INVOCATION = ("clock_skewed", "late_start", "stopped", "code_changed", "contract_changed", "contract_broken")
 OPERATION = ("driver_killed", "driver_stalls", "access_lost")
 FINAL_OPERATION = (*OPERATION, "driver_killed_after")
 SOURCE_READ = (*OPERATION, "source_down")
-SUBMISSION = ("job_queued",)
+SUBMISSION = ("job_queued", "driver_hangs")
 JOB_EVENT = ("event_lost", "event_late", "event_twice")
 STATUS_EVENT = ("event_late", "event_twice", "event_lost")
 START = ("fired_twice",)
+TIME = ("times_out",)
+GATE = ("waives", "rejects")
 PERSON = ("supersedes", "redrives_the_superseded")
 SOURCE = ("contract", "bronze", "silver", "gold")
 
@@ -30,8 +32,8 @@ ROWS: Mapping[int, tuple[str, ...]] = {
     3: ("dies_before", "dies_after"),
     4: ("answer_lost",),
     5: ("event_lost",),
-    6: ("event_late", "event_twice", "slow"),
-    7: ("job_queued", "driver_stalls"),
+    6: ("event_late", "event_twice", "slow", "late_start"),
+    7: ("job_queued", "driver_stalls", "driver_hangs"),
     8: ("supersedes", "code_changed", "contract_changed", "contract_broken"),
     9: ("driver_killed", "driver_killed_after"),
     10: ("driver_killed",),
@@ -48,10 +50,10 @@ ROWS: Mapping[int, tuple[str, ...]] = {
     23: ("tests/test_lambdas_handlers.py", "tests/test_spark_snowflake.py"),
     24: ("access_lost",),
     25: ("tests/test_cdk_lake.py",),
-    26: ("days together", "fired_twice"),
+    26: ("days together", "fired_twice", "waits run out"),
     27: ("days together", "days backwards"),
-    28: ("bronze", "silver", "gold"),
-    29: ("stopped", "event_late"),
+    28: ("bronze", "silver", "gold", "waives", "rejects"),
+    29: ("stopped", "times_out", "event_late"),
 }
 #: Rows about streaming, which the day has not.
 LATER = frozenset({12, 13})

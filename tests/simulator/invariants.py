@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenlet import getcurrent
 
+from contracts import contract as contracts
 from lambdas.gates import PASSES
 from lambdas.names import JobName
 from spark_jobs import delta_log
@@ -17,8 +18,9 @@ from spark_jobs.request import Request
 
 from .cloud import Violation
 from .engine import DAILY
-from .jobs import AUDIT, GOLD, ORDERS, RATES
-from .source import expected
+from .jobs import AUDIT
+from .lake import GOLD, ORDERS, RATES, live_commits
+from .source import SILVER_OF, Source, expected
 from .spark import JobRun
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ def check_commit(world: World, table: str, run: JobRun, request: Request, rows: 
         return
     # a run that ends at silver cannot know what only gold's rules tell
     flawed = [row for row in rows if row["flaw"] and (table == GOLD or row["flaw"] != "gold")]
+    flawed = [row for row in flawed if not _is_accepted(world.source, table, row)]
     if flawed:
         raise Violation(f"{run.name} commits flawed rows to {table}: {flawed[:2]}")
     if request.step == PUBLISH_SILVER:
@@ -60,13 +63,25 @@ def check_commit(world: World, table: str, run: JobRun, request: Request, rows: 
         receipt, asked = _json(world, f"runs/{key}"), _json(world, f"requests/{key}")
         if not receipt or receipt.get("verdict") not in PASSES:
             raise Violation(f"{run.name} commits to {table}, but {check} says {receipt and receipt.get('verdict')}")
+        for waiver in receipt["waivers"] or ():
+            granted = world.table.now(f"run#{request.run_id}", f"waiver#{waiver['id']}")
+            if granted is None or granted["expectation"] != waiver["expectation"]:
+                raise Violation(f"{run.name} commits to {table}, as {check} passed over {waiver}, which nobody granted")
         if not asked or tuple(asked["inputs"]["receipts"]) != tuple(measured[check]):
             raise Violation(f"{run.name} commits to {table} other candidates than {check} has measured")
 
 
+def _is_accepted(source: Source, table: str, row: Mapping[str, Any]) -> bool:
+    """Whether a person has said of what a row breaks that it is right."""
+    if table == GOLD:  # it is computed of rows of several days
+        return row["flaw"] in source.accepted.values()
+    where, day = ("fx_rates", row["rate_date"]) if table == RATES else ("snowflake_orders", row["order_date"])
+    return source.accepted.get((where, day)) == row["flaw"]
+
+
 def check_end(world: World) -> str | None:
     """The first invariant that does not hold at the end, in a sentence."""
-    for check in (_executions, _runs, _tables, _transactions, _receipts, _audit):
+    for check in (_executions, _runs, _tables, _transactions, _rejected, _receipts, _audit):
         problem = check(world)
         if problem:
             return problem
@@ -136,16 +151,30 @@ def _transactions(world: World) -> str | None:
         if not folder.endswith("/_delta_log") or folder.startswith(AUDIT):
             continue
         commits = [delta_log._parse(0, world.s3.objects[f"{folder}/{name}"].content) for name in names]
-        counted = Counter(_input(world, commit.note) for commit in commits)
-        for committed, times in counted.items():
+        counted = Counter((_input(world, commit.note), "rejected" in commit.note) for commit in commits)
+        for (committed, _), times in counted.items():
             if times > 1:
                 return f"{folder}: {committed} was committed {times} times"
         if folder.startswith("quarantine/"):
-            table = folder.removesuffix("_delta_log")
-            rows = [row for commit in commits for row in world.s3.objects[f"{table}{commit.files[0]}"].content]
+            rows = _in_quarantine(world, folder.removesuffix("/_delta_log"))
             again = Counter(json.dumps({**row, "_attempt": None}, sort_keys=True) for row in rows)
             if any(times > 1 for times in again.values()):
                 return f"{folder}: a row is in quarantine twice"
+    return None
+
+
+def _in_quarantine(world: World, table: str) -> list[dict[str, Any]]:
+    commits = live_commits(world.s3, table)
+    return [row for commit in commits for file in commit.files for row in world.s3.objects[f"{table}/{file}"].content]
+
+
+def _rejected(world: World) -> str | None:
+    """What a person has rejected is kept; that silver and gold are without it, `_tables` sees."""
+    for (source, day), flaw in world.source.rejected.items():
+        contract = contracts.of_source(source) if flaw == "bronze" else contracts.of_table(SILVER_OF[source])
+        dates = {row.get("order_date") or row["rate_date"] for row in _in_quarantine(world, contract.quarantine)}
+        if day not in dates:
+            return f"{contract.quarantine} lacks the rejected row of {day}"
     return None
 
 

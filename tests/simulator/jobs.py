@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
@@ -16,6 +15,7 @@ from spark_jobs import ingest as real_ingest
 from spark_jobs import publish as real_publish
 from spark_jobs.bronze_to_silver import silver_tables
 from spark_jobs.delta_log import Commit
+from spark_jobs.expectations import verdict
 from spark_jobs.job import (
     BRONZE_TO_SILVER,
     CHECK_BRONZE,
@@ -27,115 +27,20 @@ from spark_jobs.job import (
     SILVER_TO_GOLD,
     Job,
 )
-from spark_jobs.lake import Lake
-from spark_jobs.receipts import Outcome, Receipts, TableReceipt
+from spark_jobs.receipts import Outcome, Receipts, Rejected, TableReceipt
+from spark_jobs.rejections import counted, noted, of_dataset
 from spark_jobs.request import Request
+from spark_jobs.waivers import passed_over
 
 from . import faults as kinds
-from .source import Source, rates_of
+from .lake import GOLD, ORDER_OF, ORDERS, RATES, ModelLake, Row, key_of, live_commits, newness
+from .source import Source, expectation_of, name_of, rates_of
 
 if TYPE_CHECKING:
     from .spark import Driver
 
-Row = dict[str, Any]
-ORDERS, RATES, GOLD = "silver/orders", "silver/fx_rates", "gold/fct_daily_revenue"
+Batch = tuple[Contract, list[Row]]
 AUDIT = "quality/results"
-ORDER_OF = {ORDERS: "updated_at", RATES: "received_at"}
-
-
-class ModelLake(Lake):
-    """The lake of the real jobs, with plain rows for frames."""
-
-    def __init__(self, driver: Driver, request: Request, before_commit: Callable[..., None]) -> None:
-        super().__init__(None, driver, request)  # type: ignore[arg-type]
-        self.driver = driver
-        self._before_commit = before_commit
-
-    def rows_at(self, table: str, version: int | None) -> list[Row]:
-        """The rows of a table of snapshots at a version."""
-        if version is None:
-            return []
-        commit = self.commit_at(table, version)
-        return list(self.driver.get(f"{table}/{commit['files'][0]}") or ())  # type: ignore[call-overload]
-
-    def commit_at(self, table: str, version: int) -> dict[str, Any]:
-        """A commit's files."""
-        from spark_jobs import delta_log
-
-        found = delta_log.read_commit(self.store, table, version)
-        if found is None:
-            raise FileNotFoundError(f"{table}: version {version} is not in the log")
-        return {"files": found.files}
-
-    def write_candidates(self, rows: Any, path: str) -> None:
-        """Candidates in a folder of the attempt's own."""
-        self.driver.put(f"{path}/part-0", list(rows))
-
-    def candidates(self, path: str) -> list[Row]:
-        """The candidates at a path."""
-        found = self.driver.get(f"{path}/part-0")
-        if found is None:
-            raise FileNotFoundError(path)
-        return list(found)  # type: ignore[arg-type]
-
-    def append(self, rows: Any, table: str, *, note: Mapping[str, Any], statistics: Sequence[str] = ()) -> Commit:  # noqa: ARG002
-        """Append: two appends never conflict, so it takes the next free version."""
-        snapshot = table in {ORDERS, RATES, GOLD}
-        return self._commit(table, note, lambda before: [*(before if snapshot else ()), *rows], snapshot, len(rows))
-
-    def merge_rows(self, table: str, rows: list[Row], note: Mapping[str, Any]) -> Commit:
-        """MERGE by key: of silver the newer row stands; of gold the candidate does, or goes."""
-        contract, order = contracts.of_table(table), ORDER_OF.get(table)
-
-        def merged(before: list[Row]) -> list[Row]:
-            by_key = {_key(contract, row): row for row in before}
-            for row in rows:
-                key = _key(contract, row)
-                found = by_key.get(key)
-                if row.get("_removed"):
-                    by_key.pop(key, None)
-                elif found is None or order is None or _newness(row, order) > _newness(found, order):
-                    by_key[key] = row
-            return list(by_key.values())
-
-        return self._commit(table, note, merged, True, len(rows), conflicts=True)
-
-    def _commit(
-        self,
-        table: str,
-        note: Mapping[str, Any],
-        change: Callable[[list[Row]], list[Row]],
-        snapshot: bool,
-        count: int,
-        conflicts: bool = False,
-    ) -> Commit:
-        transaction = self.request.transaction(table)
-        self.driver.begin_to_write(table)
-        if self.committed(table) is not None:  # Delta skips what it has
-            return self._read_back(table)
-        seen = self.version(table)
-        rows = change(self.rows_at(table, seen) if snapshot else [])
-        file = f"{self.driver.run.job_run_id}-{'new' if seen is None else seen}.parquet"
-        self.driver.put(f"{table}/{file}", rows)
-        while (now := self.version(table)) != seen:
-            if conflicts or snapshot:
-                raise RuntimeError("ConcurrentModificationException")
-            seen = now
-        version = 0 if seen is None else seen + 1
-        actions = [
-            {
-                "commitInfo": {
-                    "timestamp": int(self.driver.site.kernel.moment().timestamp() * 1000),
-                    "operationMetrics": {"numOutputRows": str(count)},
-                    "userMetadata": self._note(note),
-                }
-            },
-            {"txn": {"appId": transaction, "version": 1}},
-            {"add": {"path": file}},
-        ]
-        self._before_commit(table, self.driver.run, self.request, rows)
-        self.driver.put(f"{table}/_delta_log/{version:020}.json", "\n".join(map(json.dumps, actions)).encode())
-        return self._read_back(table)
 
 
 class _Log:
@@ -220,6 +125,7 @@ def _ingest(job: Job, lake: ModelLake, read: Callable[[], list[Row] | None]) -> 
         return real_ingest._nothing_new(job, contract)
     broken = [row for row in rows if row["flaw"] == "contract"]
     ours = {"_run_id": job.request.run_id, "_attempt": job.request.attempt, "_source": job.request.subject}
+    rows, rejected = _without_rejected(job, lake, contract, "bronze", [{**row, **ours} for row in rows])
     if broken:
         table = f"quarantine/{contract.source_name}"
         if lake.committed(table) is None:
@@ -228,9 +134,42 @@ def _ingest(job: Job, lake: ModelLake, read: Callable[[], list[Row] | None]) -> 
             raise ContractViolationError(
                 contract.dataset, contract.version, "*", "flaw", "the source must be put right"
             )
-    kept = [{**row, **ours} for row in rows if row["flaw"] != "contract"]
-    commit = lake.append(kept, contract.table, note={"quarantined": len(broken)})
+    kept = [row for row in rows if row["flaw"] != "contract"]
+    quarantined = len(broken) + sum(each.rows for each in rejected)
+    note = {"quarantined": quarantined, "rejected": {each.expectation: each.rows for each in rejected}}
+    commit = lake.append(kept, contract.table, note=note)
     return real_ingest._outcome(job, contract, commit)
+
+
+def _without_rejected(
+    job: Job, lake: ModelLake, contract: Contract, layer: str, rows: list[Row]
+) -> tuple[list[Row], tuple[Rejected, ...]]:
+    """The rows that nobody has rejected; the others are in quarantine, in place of those of earlier rounds."""
+    rejections = of_dataset(job.request, contract)
+    if not rejections:
+        return rows, ()
+    table = contract.quarantine
+    transaction = f"{job.request.transaction(table)}:rejected"
+    kept, refused = [], []
+    for row in rows:
+        (refused if row["flaw"] == layer else kept).append(row)
+    commit = lake.committed(table, transaction)
+    if commit is None and (refused or lake.version(table) is not None):
+        commit = lake.append(
+            refused,
+            table,
+            note={"rejected": {name_of(contract): len(refused)}},
+            transaction=transaction,
+            replacing=_rejected_before(job, lake, table),
+        )
+    return kept, counted(rejections, commit.note["rejected"] if commit else {})
+
+
+def _rejected_before(job: Job, lake: ModelLake, table: str) -> list[str]:
+    """The files of what this run, or one whose place it takes, has rejected before."""
+    runs = {job.request.run_id, *job.request.superseded}
+    commits = live_commits(lake.driver.s3, table)
+    return [file for commit in commits if commit.run_id in runs and "rejected" in commit.note for file in commit.files]
 
 
 def _run_rows(job: Job, lake: ModelLake, source: str) -> list[Row]:
@@ -246,17 +185,19 @@ def _run_rows(job: Job, lake: ModelLake, source: str) -> list[Row]:
 
 
 def _bronze_to_silver(job: Job, lake: ModelLake) -> Outcome:
-    written = []
+    written, refused = [], []
     for table in silver_tables(job):
         contract, order = contracts.of_table(table.name), ORDER_OF[table.name]
         base = lake.version(table.name)
         rows = _newest(contract, order, _run_rows(job, lake, table.source))
-        present = {_key(contract, row): row for row in lake.rows_at(table.name, base)}
+        present = {key_of(contract, row): row for row in lake.rows_at(table.name, base)}
         fresh = [
             row
             for row in rows
-            if (found := present.get(_key(contract, row))) is None or _newness(row, order) > _newness(found, order)
+            if (found := present.get(key_of(contract, row))) is None or newness(row, order) > newness(found, order)
         ]
+        fresh, rejected = _without_rejected(job, lake, contract, "silver", fresh)
+        refused += rejected
         path = f"candidates/{job.request.run_id}/{table.name}/{job.request.attempt}"
         lake.write_candidates(fresh, path)
         written.append(
@@ -266,10 +207,11 @@ def _bronze_to_silver(job: Job, lake: ModelLake) -> Outcome:
                 version_after=base,
                 rows=len(fresh),
                 path=path,
-                replaces=sum(_key(contract, row) in present for row in fresh),
+                replaces=sum(key_of(contract, row) in present for row in fresh),
             )
         )
-    return Outcome(tables=tuple(written), bases={each.table: each.version_before for each in written})
+    bases = {each.table: each.version_before for each in written}
+    return Outcome(tables=tuple(written), bases=bases, rejections=tuple(refused))
 
 
 def _silver_to_gold(job: Job, lake: ModelLake) -> Outcome:
@@ -282,8 +224,8 @@ def _silver_to_gold(job: Job, lake: ModelLake) -> Outcome:
             contracts.of_table(table), ORDER_OF[table], [*lake.rows_at(table, bases[table]), *candidates]
         )
     contract = contracts.of_table(GOLD)
-    computed = {_key(contract, row): row for row in _gold(tables[ORDERS], tables[RATES])}
-    current = {_key(contract, row): row for row in lake.rows_at(GOLD, bases[GOLD])}
+    computed = {key_of(contract, row): row for row in _gold(tables[ORDERS], tables[RATES])}
+    current = {key_of(contract, row): row for row in lake.rows_at(GOLD, bases[GOLD])}
     changed = [row for key, row in computed.items() if _measures(row) != _measures(current.get(key))]
     changed += [{**row, "_removed": True} for key, row in current.items() if key not in computed]
     path = f"candidates/{job.request.run_id}/{GOLD}/{job.request.attempt}"
@@ -294,7 +236,7 @@ def _silver_to_gold(job: Job, lake: ModelLake) -> Outcome:
         version_after=bases[GOLD],
         rows=len(changed),
         path=path,
-        replaces=sum(_key(contract, row) in current for row in changed),
+        replaces=sum(key_of(contract, row) in current for row in changed),
     )
     return Outcome(tables=(written,), bases=bases)
 
@@ -315,39 +257,56 @@ def _gold(orders: list[Row], rates: list[Row]) -> list[Row]:
                 "amount": sum(row["amount"] for row in rows),
                 "orders": tuple(sorted(row["order_id"] for row in rows)),
                 "rate": quoted and quoted["rate"],
-                "flaw": next((row["flaw"] for row in (*rows, *([quoted] if quoted else ())) if row["flaw"]), None),
+                "flaw": _worst((*rows, *([quoted] if quoted else ()))),
             }
         )
     return found
 
 
+def _worst(rows: Sequence[Row]) -> str | None:
+    """The flaw that a row of gold has: what gold's own rules tell comes first, as the others were waived before it."""
+    return min((row["flaw"] for row in rows if row["flaw"]), key=lambda flaw: flaw != "gold", default=None)
+
+
 def _check_bronze(job: Job, lake: ModelLake) -> Outcome:
     sources = [table.source for table in silver_tables(job)]
-    return _judged(job, lake, "bronze", [row for source in sources for row in _run_rows(job, lake, source)])
+    batches = [(contracts.of_source(source), _run_rows(job, lake, source)) for source in sources]
+    return _judged(job, lake, "bronze", batches, job.receipts.rejections(INGEST))
 
 
 def _check_silver(job: Job, lake: ModelLake) -> Outcome:
-    tables = job.receipts.of(BRONZE_TO_SILVER).tables
-    return _judged(job, lake, "silver", [row for table in tables for row in lake.candidates(table.path)])
+    rejections = job.receipts.rejections(BRONZE_TO_SILVER)
+    return _judged(job, lake, "silver", _candidates(job, lake, BRONZE_TO_SILVER), rejections)
 
 
 def _check_gold(job: Job, lake: ModelLake) -> Outcome:
-    tables = job.receipts.of(SILVER_TO_GOLD).tables
-    return _judged(job, lake, "gold", [row for table in tables for row in lake.candidates(table.path)])
+    return _judged(job, lake, "gold", _candidates(job, lake, SILVER_TO_GOLD))
 
 
-def _judged(job: Job, lake: ModelLake, layer: str, rows: list[Row]) -> Outcome:
-    flawed = [row for row in rows if row["flaw"] == layer and not row.get("_removed")]
-    result = {
-        "dataset": f"{layer}_rows",
-        "expectation": "expect_no_flaw",
-        "column": None,
-        "severity": "error",
-        "success": not flawed,
-        "waived": False,
-        "observed": len(flawed),
-        "expected": 0,
-    }
+def _candidates(job: Job, lake: ModelLake, step: str) -> list[Batch]:
+    tables = job.receipts.of(step).tables
+    return [(contracts.of_table(table.table), lake.candidates(table.path)) for table in tables]
+
+
+def _judged(
+    job: Job, lake: ModelLake, layer: str, batches: Sequence[Batch], rejections: tuple[Rejected, ...] = ()
+) -> Outcome:
+    measured = []
+    for contract, rows in batches:
+        flawed = sum(row["flaw"] == layer and not row.get("_removed") for row in rows)
+        expectation = expectation_of(contract)
+        measured.append(
+            {
+                "dataset": contract.dataset,
+                "expectation": expectation.type,
+                "column": expectation.column,
+                "severity": expectation.severity,
+                "success": not flawed,
+                "observed": {"failed": flawed},
+                "expected": {},
+            }
+        )
+    results, waivers = passed_over(noted(measured, rejections), job.request.waivers)
     request = job.request
     transaction = f"{request.transaction(AUDIT)}:{request.attempt}"
 
@@ -358,27 +317,20 @@ def _judged(job: Job, lake: ModelLake, layer: str, rows: list[Row]) -> Outcome:
             if lake.driver.s3.objects[f"{folder}/{transaction}"]:
                 return
         committed[transaction] = None
-        lake.driver.s3.put(f"{folder}/{transaction}", [result])
+        lake.driver.s3.put(f"{folder}/{transaction}", list(results))
 
     lake.driver.operate("put audit", kinds.FINAL_OPERATION, commit)
-    return Outcome(verdict="FAIL" if flawed else "PASS", results=(result,))
-
-
-def _key(contract: Contract, row: Row) -> tuple[Any, ...]:
-    return tuple(row[name] for name in contract.key)
-
-
-def _newness(row: Row, order: str) -> tuple[str, str]:
-    return row[order], row["_run_id"]
+    decided = verdict(results, request.fail_from)
+    return Outcome(verdict=decided, results=results, waivers=waivers, rejections=rejections)
 
 
 def _newest(contract: Contract, order: str, rows: list[Row]) -> list[Row]:
     """One row a key, the newest; of rows alike the later one, as a row put right stands beside its old self."""
     by_key: dict[tuple[Any, ...], Row] = {}
     for row in rows:
-        found = by_key.get(_key(contract, row))
-        if found is None or _newness(row, order) >= _newness(found, order):
-            by_key[_key(contract, row)] = row
+        found = by_key.get(key_of(contract, row))
+        if found is None or newness(row, order) >= newness(found, order):
+            by_key[key_of(contract, row)] = row
     return list(by_key.values())
 
 

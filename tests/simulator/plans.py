@@ -29,6 +29,9 @@ BASES: Mapping[str, Plan] = {
     "arrival held": Plan(
         0, LAST, faults=(Fault(RATES, 1, "silver"), Fault(RATES, 2, "gold")), files_arrive=True, lead_seconds=200.0
     ),
+    "waits run out": Plan(
+        0, TWO, gap_seconds=60.0, faults=(Fault("queue publish_gold/all", 1, "job_queued"),), lease_wait_minutes=10
+    ),
     "three days": Plan(0, DAYS, gap_seconds=300.0),
 }
 ENUMERATED = ("one day", "held at silver")
@@ -95,6 +98,7 @@ def plan_of(seed: int) -> Plan:
         gap_seconds=gap,
         faults=(*BASES[basis].faults, *faults),
         patience=chance.choice((0, 1, 1, 2)),
+        lease_wait_minutes=BASES[basis].lease_wait_minutes,
     )
 
 

@@ -12,8 +12,9 @@ from . import invariants
 from .arrivals import Queue
 from .cloud import S3, Execution, Functions, Glue, Site, Sns, States, Table, Violation
 from .engine import DAILY, Hooks, definition
-from .faults import PERSON, SOURCE, START, Fault, Faults, described
+from .faults import SOURCE, START, Fault, Faults, described
 from .kernel import Kernel, running
+from .people import operate
 from .source import Source
 from .spark import Emr
 from .trace import Trace
@@ -21,7 +22,6 @@ from .trace import Trace
 CANCELLED_ON: tuple[str, ...] = ("ABORTED", "TIMED_OUT")
 LIMIT_SECONDS = 60 * 86_400.0
 LIMIT_EVENTS = 200_000
-REDRIVES = 12
 COLLECTED_EVERY = 50
 CLOSING = "2026-07-31"
 DAYS = ("2026-07-28", "2026-07-29", "2026-07-30")
@@ -38,6 +38,7 @@ class Plan:
         files_arrive: whether each file is told of, so that runs of their own compete with the days for it; one more
             day follows then, as what they bring to silver is in gold with the next run only.
         lead_seconds: how long before its day's execution a file lands.
+        lease_wait_minutes: the stage's setting; production's unless given.
     """
 
     seed: int
@@ -47,6 +48,7 @@ class Plan:
     patience: int = 1
     files_arrive: bool = False
     lead_seconds: float = 0.0
+    lease_wait_minutes: int | None = None
 
     def __str__(self) -> str:
         return (
@@ -69,7 +71,11 @@ class Result:
 
 @dataclass
 class World:
-    """Everything that a schedule has."""
+    """Everything that a schedule has.
+
+    Attributes:
+        decided: expectation to waives or rejects, as a person has once decided for its failures.
+    """
 
     plan: Plan
     kernel: Kernel
@@ -79,6 +85,7 @@ class World:
     present: list[str] = field(default_factory=list)
     violation: str | None = None
     superseded: list[Execution] = field(default_factory=list)
+    decided: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         plan = self.plan
@@ -96,7 +103,7 @@ class World:
             and all(self.table.now(f"execution#{arn}", "run") for arn in self.states.executions)
         )
         self.states = States(self.site, self.functions, self.definition, self.cancelled_on)
-        self.states.on_start = lambda execution: self.kernel.spawn(lambda: self._operate(execution))
+        self.states.on_start = lambda execution: self.kernel.spawn(lambda: operate(self, execution))
         self.queue = Queue(self.site, self.functions)
         self.emr = Emr(self.site, self.s3, self.functions, self.source, self.present)
         self.emr.on_cancel = lambda run: invariants.check_cancel(self, run)
@@ -160,71 +167,6 @@ class World:
         run = self.table.now(f"run#{run_id}", "run")
         if run is not None and not self.faults.are_over:
             self.states.stop(self.states.executions[run["execution_arn"]])
-
-    def _operate(self, execution: Execution) -> None:
-        """A person: sees that an execution has failed, puts right what needs a person, and redrives it."""
-        kernel, tries = self.kernel, 0
-        must_succeed, error = False, None
-        while True:
-            execution.ended.wait()
-            if execution.status == "SUCCEEDED":
-                return
-            is_lost = execution.error == "BreakingContractChangeError" and self.site.release != "breaking"
-            # what was read before it was put right is found by a gate, and read again in the next round
-            is_found = execution.error == "QualityGateClosedError" != error
-            if must_succeed and not is_found and not is_lost:
-                self.violation = (
-                    f"{execution.name} is {execution.status} ({execution.error}: {execution.cause}) although faults had "
-                    f"stopped and it was redriven"
-                )
-                return
-            if tries >= REDRIVES:
-                self.violation = f"{execution.name} was redriven {tries} times: {execution.error}: {execution.cause}"
-                return
-            kernel.sleep(kernel.random.choice((1.0, 60.0, 1800.0, 9000.0)))
-            tries += 1
-            self.redrives += 1
-            error = execution.error
-            must_succeed = self._mend(execution, tries)
-            wish = self.faults.at(f"person {execution.workflow}", PERSON)
-            if (wish or is_lost) and self._supersede(execution, wish):
-                return
-            self.states.redrive(execution)
-
-    def _supersede(self, execution: Execution, wish: str | None) -> bool:
-        """Start an execution that takes the place of a dead one; False when that has not opened a run."""
-        pointer = self.table.now(f"execution#{execution.arn}", "run")
-        if pointer is None:
-            return False
-        self.trace.add("person", "supersedes", execution.name)
-        self.superseded.append(execution)
-        if wish == "redrives_the_superseded":
-            again = self.kernel.random.uniform(1.0, 900.0)
-            self.kernel.at(again, lambda: self.states.redrive(execution))
-        self.states.start(execution.workflow, f"{execution.name}-instead", {"supersedes": pointer["run_id"]})
-        return True
-
-    def _mend(self, execution: Execution, tries: int) -> bool:
-        """Put right what a person must; True when nothing is wrong any more."""
-        error, site = execution.error, self.site
-        if error in {"ContractViolationError", "QualityGateClosedError"}:
-            if self.kernel.random.random() < 0.2 and tries <= self.plan.patience:
-                self.trace.add("person", "redrives without having mended anything")
-            else:
-                for source, day in self.source.mend(self.present):
-                    self.trace.add("person", "puts right", source, day)
-                    if source == "fx_rates":
-                        self.deliver(day)
-        self.queue.revive()
-        if site.denied:
-            self.trace.add("person", "gives the access back")
-            site.denied = False
-        if site.release == "breaking":
-            self.trace.add("person", "deploys the contracts of before")
-            site.release = "released"
-        if tries > self.plan.patience:
-            self.faults.are_over = True
-        return self.faults.are_over and self.source.is_right
 
 
 def play(plan: Plan) -> Result:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import cache
 from typing import Any
 
 from contracts import contract as contracts
+from contracts.contract import Contract, Expectation
+from contracts.waiving import fails_by_row, result_name
 
 FLAWED_RATES = {"contract": "-1.1", "bronze": "7001", "silver": "7002", "gold": "7003"}
 FLAWS = {rate: flaw for flaw, rate in FLAWED_RATES.items()}
 ORDERS_A_DAY = 2
+SILVER_OF = {"snowflake_orders": "silver/orders", "fx_rates": "silver/fx_rates"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,12 +41,17 @@ class Source:
     """What the sources hold for some days.
 
     Attributes:
-        flaws: data date to the flaws of its rows, the present one first; mending one brings the next to light.
+        flaws: source and data date to the flaws of its rows, the present one first; mending one brings the next to
+            light.
+        accepted, rejected: the flaws that a person has waived, which are right then, and those whose rows a person has
+            rejected, which stay wrong for ever.
     """
 
     days: Sequence[str]
     flaws: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     corrections: dict[str, int] = field(default_factory=dict)
+    accepted: dict[tuple[str, str], str] = field(default_factory=dict)
+    rejected: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def orders(self, start: str | None, end: str, present: Sequence[str]) -> list[Order]:
         """The orders last changed within [start, end), of days that have come; each in its present version."""
@@ -54,7 +62,7 @@ class Source:
         return [row for row in rows.values() if row.updated_at < end and (start is None or row.updated_at >= start)]
 
     def _of_day(self, day: str) -> list[Order]:
-        flaw = next(iter(self.flaws.get(("snowflake_orders", day), ())), None)
+        flaw = self.flaw_of("snowflake_orders", day)
         rows = [
             Order(
                 order_id=f"{day}/{number}",
@@ -76,12 +84,24 @@ class Source:
 
     def file(self, day: str) -> tuple[str, bytes]:
         """Key and content of the vendor's file of a day."""
-        flaw = next(iter(self.flaws.get(("fx_rates", day), ())), None)
+        flaw = self.flaw_of("fx_rates", day)
         rate = FLAWED_RATES.get(flaw or "", f"1.{int(day[-2:]):02d}")
         columns = _columns()
         cells = [day, rate] + ["N/A"] * (len(columns) - 2)
         text = f"{','.join(columns)},\n{','.join(cells)},\n"
         return f"landing/fx/eurofxref-{day}.csv", text.encode()
+
+    def flaw_of(self, source: str, day: str) -> str | None:
+        """What is wrong with the rows of a day."""
+        settled = self.accepted.get((source, day)) or self.rejected.get((source, day))
+        return settled or next(iter(self.flaws.get((source, day), ())), None)
+
+    def settle(self, source: str, flaw: str, present: Sequence[str], into: dict[tuple[str, str], str]) -> None:
+        """Take the present flaws of a kind for accepted, or for rejected; the days that have come are left so."""
+        for (where, day), flaws in self.flaws.items():
+            if where == source and day in present and flaws[:1] == [flaw]:
+                into[(where, day)] = flaw
+                flaws.clear()
 
     def mend(self, present: Sequence[str]) -> list[tuple[str, str]]:
         """Put the present flaws of the days that have come right; the sources and days that changed."""
@@ -95,6 +115,32 @@ class Source:
     def is_right(self) -> bool:
         """Whether nothing is left to mend."""
         return not any(self.flaws.values())
+
+
+def expectation_of(contract: Contract) -> Expectation:
+    """The expectation of a layer that its flaw fails: one of severity error, by the row if there is such."""
+    errors = [each for each in contract.expectations if each.severity == "error"]
+    return next((each for each in errors if fails_by_row(each.type)), errors[0])
+
+
+def name_of(contract: Contract) -> str:
+    """What it is called in waivers and rejections."""
+    found = expectation_of(contract)
+    return result_name(contract.dataset, found.type, found.column)
+
+
+@cache
+def flaws_by_name() -> Mapping[str, tuple[tuple[str, str], ...]]:
+    """The flaws, as source and layer, that each such name stands for."""
+    found: dict[str, tuple[tuple[str, str], ...]] = {}
+    for source, silver in SILVER_OF.items():
+        for layer, contract in (
+            ("bronze", contracts.of_source(source)),
+            ("silver", contracts.of_table(silver)),
+            ("gold", contracts.of_table("gold/fct_daily_revenue")),
+        ):
+            found[name_of(contract)] = (*found.get(name_of(contract), ()), (source, layer))
+    return found
 
 
 @cache
@@ -111,8 +157,10 @@ def rates_of(body: bytes) -> list[dict[str, Any]]:
 
 def expected(source: Source) -> dict[str, list[Any]]:
     """Silver and gold as they must be once every day is through, computed from the sources alone."""
-    orders = source.orders(None, "9999", source.days)
-    rates = {day: rates_of(source.file(day)[1])[0]["rate"] for day in source.days}
+    refused = {f"{day}/0" for where, day in source.rejected if where == "snowflake_orders"}
+    orders = [row for row in source.orders(None, "9999", source.days) if row.order_id not in refused]
+    quoted_on = [day for day in source.days if ("fx_rates", day) not in source.rejected]
+    rates = {day: rates_of(source.file(day)[1])[0]["rate"] for day in quoted_on}
     gold: dict[str, list[Order]] = {}
     for row in orders:
         gold.setdefault(row.order_date, []).append(row)

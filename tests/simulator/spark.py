@@ -192,7 +192,7 @@ class Emr:
         queued = site.faults.at(f"queue {run.about}", kinds.SUBMISSION)
         if queued:
             site.trace.add(run.about, "FAULT", queued)
-        site.pause(*(QUEUE_SECONDS if queued else (2.0, 60.0)))
+        site.pause(*(QUEUE_SECONDS if queued == "job_queued" else (2.0, 60.0)))
         if run.is_dead:
             return
         if run.state == "SUBMITTED":
@@ -200,6 +200,8 @@ class Emr:
         limit = run.request["executionTimeoutMinutes"] * 60
         site.kernel.at(limit, lambda: self._kill(run, "FAILED", "timed out"))
         driver = Driver(site, self._s3, run, self._claim)
+        if queued == "driver_hangs":
+            site.kernel.sleep(2 * limit)
         try:
             failed = self._perform(driver)
         except Killed:
