@@ -43,7 +43,7 @@ def decide_claim(
     arrival: Arrival | None,
     run_id: str,
     superseded: Collection[str],
-    holder_status: Callable[[str], str],
+    holder_status: Callable[[Arrival], str],
 ) -> Claim:
     """Whether a run takes a landed object.
 
@@ -55,7 +55,7 @@ def decide_claim(
         arrival: the claim on its key.
         run_id: the run that asks, or its arrival set: the name under which it claims.
         superseded: the runs whose place it took, and with it their claims.
-        holder_status: the ledger's status of the run that holds the claim, looked up only when it matters.
+        holder_status: the status of the run that holds the claim, looked up only when it matters.
     """
     if arrival is None or arrival.run_id in superseded:
         return Claim.TAKE
@@ -63,7 +63,7 @@ def decide_claim(
         return Claim.KEEP if arrival.etag == landed.etag else Claim.TAKE
     if arrival.etag == landed.etag:
         return Claim.LEAVE
-    return Claim.TAKE if holder_status(arrival.run_id) == SUCCEEDED else Claim.LEAVE
+    return Claim.TAKE if holder_status(arrival) == SUCCEEDED else Claim.LEAVE
 
 
 def matching(contract: Contract, landed: Iterable[Landed]) -> list[Landed]:
@@ -128,11 +128,8 @@ def held_by_others(ledger: Ledger, contract: Contract, run: Run) -> Elsewhere:
 def _claimed(
     ledger: Ledger, source: str, landed: Landed, arrival: Arrival | None, run_id: str, superseded: Collection[str]
 ) -> bool:
-    def holder_status(_: str) -> str:
-        return ledger.status_of_claim(arrival) if arrival else SUCCEEDED
-
     for _ in range(TRIES):
-        decision = decide_claim(landed, arrival, run_id, superseded, holder_status)
+        decision = decide_claim(landed, arrival, run_id, superseded, ledger.status_of_claim)
         if decision is not Claim.TAKE:
             return decision is Claim.KEEP
         if arrival is None:
