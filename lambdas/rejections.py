@@ -5,7 +5,6 @@ The rows go to quarantine when the run is redriven, and the others go on; a waiv
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,12 +14,11 @@ from contracts import contract as contracts
 from contracts.errors import InvalidRequestError, SourceUnavailableError
 from contracts.waiving import fails_by_row, may_be_waived, result_name
 from lambdas.intervals import iso
-from lambdas.ledger import SUCCEEDED, SUPERSEDED, Ledger, Notice, Rejection, Run
+from lambdas.ledger import SUPERSEDED, Ledger, Notice, Rejection, Run
 from lambdas.names import WHOLE
 from lambdas.outcomes import name_of
-from lambdas.waivers import said
+from lambdas.pleas import known_parts, open_run, parts_of, said
 
-_NAME = re.compile(r"(?P<dataset>[a-z][a-z0-9_]*):(?P<type>[a-z][A-Za-z0-9_]*)(:[A-Za-z0-9_,*]+)?")
 ReadReceipt = Callable[[str], Mapping[str, Any] | None]
 
 
@@ -54,7 +52,7 @@ def reject(ledger: Ledger, read_receipt: ReadReceipt, refusal: Refusal) -> tuple
         SourceUnavailableError: the ledger did not take it.
     """
     reason, by = said("reason", refusal.reason), said("by", refusal.by)
-    run = _open_run(ledger, refusal.run_id)
+    run = _live_run(ledger, refusal.run_id)
     failed = _failed(ledger, read_receipt, run)
     names = [name.replace(", ", ",") for name in refusal.expectations] or _closing(run, failed)
     known = {each.expectation: each for each in rejections_of(ledger, run)}
@@ -92,10 +90,10 @@ def concerning(rejections: Sequence[Rejection], step: str, subject: str) -> list
 
 def may_be_rejected(name: str) -> bool:
     """Whether a name is that of an expectation whose failing rows can be rejected."""
-    parts = _NAME.fullmatch(name)
-    if parts is None or parts["dataset"] not in contracts.datasets():
+    parts = parts_of(name)
+    if parts is None or parts[0] not in contracts.datasets():
         return False
-    return fails_by_row(parts["type"]) and contracts.load(parts["dataset"]).layer in {"bronze", "silver"}
+    return fails_by_row(parts[1]) and contracts.load(parts[0]).layer in {"bronze", "silver"}
 
 
 def held_at(ledger: Ledger, run_id: str) -> Notice | None:
@@ -110,12 +108,8 @@ def _written(rejection: Rejection) -> Rejection:
     return Rejection(**{**rejection.values(), "rev": 1})
 
 
-def _open_run(ledger: Ledger, run_id: str) -> Run:
-    run = ledger.run(run_id)
-    if run is None:
-        raise InvalidRequestError(f"run {run_id!r} is not in the ledger; `assay explain` names the run of an execution")
-    if run.status == SUCCEEDED:
-        raise InvalidRequestError(f"run {run_id} has SUCCEEDED: its gates are passed, and there is nothing to reject")
+def _live_run(ledger: Ledger, run_id: str) -> Run:
+    run = open_run(ledger, run_id, "reject")
     if run.status == SUPERSEDED:
         raise InvalidRequestError(
             f"run {run_id} was superseded by run {run.superseded_by}: reject in that one, if a gate holds it"
@@ -167,16 +161,11 @@ def _check(name: str, failed: Mapping[str, str], known: Rejection | None) -> Non
     Raises:
         InvalidRequestError: they cannot; what to do instead.
     """
-    parts = _NAME.fullmatch(name)
-    if parts is None:
-        raise InvalidRequestError(
-            f"expectation {name!r} is not <dataset>:<expectation>[:<column>]; copy it from `assay explain`"
-        )
-    dataset = parts["dataset"]
+    dataset, kind = known_parts(name)
     if dataset not in contracts.datasets():
         raise InvalidRequestError(f"{name}: there is no dataset {dataset}; there are {', '.join(contracts.datasets())}")
     contract = contracts.load(dataset)
-    if not may_be_waived(parts["type"]):
+    if not may_be_waived(kind):
         raise InvalidRequestError(
             f"{name} is a rule of the contract, and a row that breaks it never gets past ingest: have the source, the "
             "contract or the code put right, then redrive"
@@ -191,7 +180,7 @@ def _check(name: str, failed: Mapping[str, str], known: Rejection | None) -> Non
         raise InvalidRequestError(
             f"{name}: {dataset} {contract.version} has no such expectation; there are {', '.join(sorted(names))}"
         )
-    if not fails_by_row(parts["type"]):
+    if not fails_by_row(kind):
         raise InvalidRequestError(
             f"{name} speaks of the table, no single row fails it: waive it (`assay gate waive`), or supersede the run"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,11 +10,10 @@ from contracts import contract as contracts
 from contracts.errors import InvalidRequestError, SourceUnavailableError
 from contracts.waiving import may_be_waived, result_name
 from lambdas.intervals import from_iso, iso
-from lambdas.ledger import SUCCEEDED, Ledger, Waiver
+from lambdas.ledger import Ledger, Waiver
+from lambdas.pleas import known_parts, open_run, said
 
 MOST_HOURS = 168
-MOST_CHARACTERS = 500
-_NAME = re.compile(r"(?P<dataset>[a-z][a-z0-9_]*):(?P<type>[a-z][A-Za-z0-9_]*)(:[A-Za-z0-9_,*]+)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +42,7 @@ def grant(ledger: Ledger, plea: Plea) -> Waiver:
         SourceUnavailableError: the ledger did not take it.
     """
     waiver = Waiver(
-        run_id=_open_run(ledger, plea.run_id),
+        run_id=open_run(ledger, plea.run_id, "waive").run_id,
         waiver_id=f"{plea.now:%Y%m%dT%H%M%SZ}-{plea.unique}",
         expectation=_known(plea.expectation.replace(", ", ",")),
         reason=said("reason", plea.reason),
@@ -64,24 +62,10 @@ def in_force(waivers: Sequence[Waiver], now: datetime) -> list[Waiver]:
     return [each for each in waivers if (until := from_iso(each.until)) is not None and now < until]
 
 
-def _open_run(ledger: Ledger, run_id: str) -> str:
-    run = ledger.run(run_id)
-    if run is None:
-        raise InvalidRequestError(f"run {run_id!r} is not in the ledger; `assay explain` names the run of an execution")
-    if run.status == SUCCEEDED:
-        raise InvalidRequestError(f"run {run_id} has SUCCEEDED: its gates are passed, and there is nothing to waive")
-    return run.run_id
-
-
 def _known(name: str) -> str:
     """The name, when a contract of its dataset has such an expectation."""
-    parts = _NAME.fullmatch(name)
-    if parts is None:
-        raise InvalidRequestError(
-            f"expectation {name!r} is not <dataset>:<expectation>[:<column>]; copy it from `assay explain`"
-        )
-    dataset = parts["dataset"]
-    if not may_be_waived(parts["type"]):
+    dataset, kind = known_parts(name)
+    if not may_be_waived(kind):
         raise InvalidRequestError(
             f"{name} is a rule for the rows of {dataset}: a contract violation is never waived; mend the rows, or "
             "release a contract that allows them"
@@ -95,20 +79,6 @@ def _known(name: str) -> str:
             f"{name}: no contract of {dataset} has it; there are {', '.join(sorted(names)) or 'none'}"
         )
     return name
-
-
-def said(what: str, text: str) -> str:
-    """What a person gives as their reason or name.
-
-    Raises:
-        InvalidRequestError: it says nothing, or too much.
-    """
-    words = text.strip()
-    if not words:
-        raise InvalidRequestError(f"{what} is empty: auditors read it, so say it")
-    if len(words) > MOST_CHARACTERS:
-        raise InvalidRequestError(f"{what} has {len(words)} characters; {MOST_CHARACTERS} are the most")
-    return words
 
 
 def _hours(hours: int) -> int:
