@@ -10,15 +10,14 @@ import typer
 from rich.text import Text
 
 from contracts.errors import AssayError
-from lambdas.ledger import Ledger, Rejection, Waiver
+from lambdas.ledger import Rejection, Waiver
 from lambdas.receipts import Lake
 from lambdas.rejections import Refusal, rejections_of
 from lambdas.rejections import reject as refuse
-from lambdas.store import Store
 from lambdas.waivers import MOST_HOURS, Plea, grant, in_force
 from ops import show
 from ops.errors import OpsError
-from ops.platform import Platform, platform
+from ops.platform import platform
 
 app = typer.Typer(
     help="Waive an expectation for a run, or reject the rows that fail it, and list either.", no_args_is_help=True
@@ -52,7 +51,7 @@ def waive(
         unique=uuid.uuid4().hex[:8],
     )
     try:
-        waiver = grant(ledger(platform(stage)), plea)
+        waiver = grant(platform(stage).ledger, plea)
     except AssayError as error:
         raise OpsError(str(error)) from error
     if as_json:
@@ -67,7 +66,7 @@ def waive(
 @app.command()
 def waivers(run: Run, as_json: AsJson = False, stage: Stage = "local") -> None:
     """List the waivers of a run, oldest first, those that have ended among them."""
-    book = ledger(platform(stage))
+    book = platform(stage).ledger
     if book.run(run) is None:
         raise OpsError(f"run {run!r} is not in the ledger; `assay explain` names the run of an execution")
     found = book.waivers(run)
@@ -108,7 +107,7 @@ def reject(
     lake = Lake(target.access.s3, target.lake_bucket)
     refusal = Refusal(run_id=run, expectations=tuple(expectation or ()), reason=reason, by=by, now=now())
     try:
-        made, left = refuse(ledger(target), lake.read, refusal)
+        made, left = refuse(target.ledger, lake.read, refusal)
     except AssayError as error:
         raise OpsError(str(error)) from error
     if as_json:
@@ -129,7 +128,7 @@ def rejections(
     stage: Stage = "local",
 ) -> None:
     """List what holds for a run of the rows that were rejected, oldest first, those of a run it supersedes among it."""
-    book = ledger(platform(stage))
+    book = platform(stage).ledger
     found = book.run(run)
     if found is None:
         raise OpsError(f"run {run!r} is not in the ledger; `assay explain` names the run of an execution")
@@ -140,11 +139,6 @@ def rejections(
         show.CONSOLE.print(show.rows(f"rejections of run {run}", records))
     else:
         show.CONSOLE.print(f"run {run} has no rejections", soft_wrap=True, highlight=False)
-
-
-def ledger(target: Platform) -> Ledger:
-    """The ledger of a stage, under the user's own credentials."""
-    return Ledger(Store(target.access.dynamodb, target.ledger_table))
 
 
 def now() -> datetime.datetime:

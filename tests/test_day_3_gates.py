@@ -83,7 +83,7 @@ def test_a_held_day_goes_through_while_a_waiver_is_in_force(laptop):
         run_id=held.run_id, expectation=expectation, reason="too long ago", by="Grace", hours=1, unique="0a1b2c3d",
         now=gate_commands.now() - 2 * datetime.timedelta(hours=1),
     )  # fmt: skip
-    grant(gate_commands.ledger(laptop.platform), plea)
+    grant(laptop.platform.ledger, plea)
     held = laptop.redrive(held)
     assert_held(laptop, held, "Silver", gold)
     command = ["gate", "waive", "--run", held.run_id, "--expectation", expectation]
