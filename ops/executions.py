@@ -18,6 +18,7 @@ RUNBOOKS = {
     "QualityGateClosedError": "runbooks/QualityGateClosed.md",
 }
 DEFAULT_RUNBOOK = "runbooks/RunFailed.md"
+INGEST_STATE = "IngestSource"  # in the Map IngestSources, once a source
 _EXPECTATION = re.compile(r"\b[a-z][a-z0-9_]*:expect_[a-z_]+(?::[A-Za-z0-9_,]+)?")
 
 
@@ -81,6 +82,11 @@ def _entered(event: Event, by_id: Mapping[int, Event], name: str | None = None) 
             return current
         current = by_id.get(current.get("previousEventId", 0))
     return None
+
+
+def state_of(step: str) -> str:
+    """The state that waits for the job runs of a step."""
+    return INGEST_STATE if step == "ingest" else "".join(map(str.capitalize, step.split("_")))
 
 
 def run_id(events: Sequence[Event]) -> str | None:

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ops import run
+from ops import executions, run
 from ops.platform import Platform
 from ops.run import Progress
 
@@ -87,12 +87,12 @@ def states(now: Progress) -> RenderableType:
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
     behind: dict[str, list[Mapping[str, Any]]] = {}
     for job in now.jobs:
-        behind.setdefault("".join(word.capitalize() for word in job["step"].split("_")), []).append(job)
+        behind.setdefault(executions.state_of(job["step"]), []).append(job)
     clock = datetime.datetime.now(tz=datetime.UTC)
     for step in now.steps:
-        if step.name == "IngestSource":  # one line for the Map, its job runs beside it
+        if step.name == executions.INGEST_STATE:  # one line for the Map, its job runs beside it
             continue
-        jobs = behind.pop(step.name.removesuffix("Sources"), [])
+        jobs = behind.pop(executions.INGEST_STATE if step.name == "IngestSources" else step.name, [])
         status = "SUCCEEDED" if step.ended else "RUNNING" if now.status == "RUNNING" else "FAILED"
         elapsed = (
             step.seconds if step.ended else (clock - step.started).total_seconds() if status == "RUNNING" else None

@@ -47,6 +47,17 @@ def test_steps_carry_the_seconds_of_each_branch_of_a_map():
     assert seconds == [("OpenRun", 1), ("IngestSources", 9), ("IngestSource", 8), ("IngestSource", 2)]
 
 
+def test_each_step_has_the_state_that_launches_it():
+    inner = DAY["States"]["IngestSources"]["ItemProcessor"]["States"]
+    launched = {
+        name: state["Arguments"]["Payload"]["step"]
+        for name, state in [*DAY["States"].items(), *inner.items()]
+        if state.get("Resource", "").endswith(".waitForTaskToken")
+    }
+    assert len(launched) == 7
+    assert {name: executions.state_of(step) for name, step in launched.items()} == {name: name for name in launched}
+
+
 def test_a_step_that_failed_has_no_end_and_is_where_a_redrive_starts():
     history = [
         *OPENED,

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ops.bench import Figures
-from ops.executions import Event
+from ops.executions import INGEST_STATE, Event, state_of
 from ops.run import Progress
 
 USD_A_TRANSITION = 0.025 / 1_000
@@ -47,8 +47,8 @@ def measure(days: Sequence[Progress], histories: Sequence[Sequence[Event]]) -> F
 def _handovers(day: Progress) -> list[float]:
     found = []
     for job in day.jobs:
-        state = "IngestSource" if job["step"] == "ingest" else "".join(map(str.capitalize, job["step"].split("_")))
-        subject = job["subject"] if job["step"] == "ingest" else None
+        state = state_of(job["step"])
+        subject = job["subject"] if state == INGEST_STATE else None
         ends = [step.ended for step in day.steps if (step.name, step.subject) == (state, subject) and step.ended]
         found += [max(0.0, (end - job["updated"]).total_seconds()) for end in ends[-1:]]
     return found
