@@ -17,6 +17,7 @@ from spark_jobs.bronze import run_rows
 from spark_jobs.days import single_days
 from spark_jobs.job import Job
 from spark_jobs.lake import distinct_dates
+from spark_jobs.quarantine import as_json, run_columns
 from spark_jobs.receipts import Lineage, Outcome, Rejected, TableReceipt
 from spark_jobs.rejections import REJECTED_BY, mark, of_dataset, quarantine
 from spark_jobs.transforms import orders, rates
@@ -117,7 +118,10 @@ def _write(job: Job, table: SilverTable) -> tuple[TableReceipt, tuple[Rejected, 
     rejected: tuple[Rejected, ...] = ()
     if rejections := of_dataset(request, contract):
         marked = mark(candidates, contract, rejections, request).persist()
-        rejected = quarantine(job, contract, rejections, marked, _as_json(contract), _origin(job, table))
+        # its key and the run lead to the row of bronze that a candidate comes from; only that one knows its file
+        nothing = sf.lit(None)
+        written_by = run_columns(job, table.source, nothing.cast("string"), nothing.cast("timestamp"))
+        rejected = quarantine(job, contract, rejections, marked, as_json(contract), written_by)
         candidates = marked.where(sf.col(REJECTED_BY).isNull())
     path = f"candidates/{request.run_id}/{table.name}/{request.attempt}"
     counted = Observation(f"candidates of {table.name}")
@@ -146,21 +150,4 @@ def _days(table: SilverTable) -> list[Column]:
     return [
         sf.min(table.date).cast("string").alias("first_day"),
         sf.max(table.date).cast("string").alias("last_day"),
-    ]
-
-
-def _as_json(contract: Contract) -> Column:
-    """The candidate as JSON; its key and the run lead to the row of bronze that it comes from."""
-    return sf.to_json(sf.struct(*(field.name for field in contract.fields)), {"ignoreNullFields": "false"})
-
-
-def _origin(job: Job, table: SilverTable) -> list[Column]:
-    """The columns of bronze's run; of a candidate, its file is known to bronze alone."""
-    return [
-        sf.lit(job.request.run_id).alias("_run_id"),
-        sf.lit(job.request.attempt).alias("_attempt"),
-        sf.lit(table.source).alias("_source"),
-        sf.lit(job.started_at).alias("_ingested_at"),
-        sf.lit(None).cast("string").alias("_file"),
-        sf.lit(None).cast("timestamp").alias("_received_at"),
     ]

@@ -19,6 +19,7 @@ from contracts.errors import ContractViolationError, InvalidRequestError
 from contracts.text import EVERY_COLUMN
 from spark_jobs.delta_log import Commit
 from spark_jobs.job import Job
+from spark_jobs.quarantine import Ground, as_json, quarantined, run_columns
 from spark_jobs.receipts import Lineage, Outcome, Rejected, TableReceipt
 from spark_jobs.rejections import REJECTED_BY, counted, mark, of_dataset, quarantine
 from spark_jobs.request import Rejection
@@ -54,16 +55,16 @@ def ingest(job: Job) -> Outcome:
     if rejections := of_dataset(job.request, contract):
         judged, rejected = _quarantine_rejected(job, contract, rejections, judged)
         accepted = judged.where(sf.col(REJECTED_BY).isNull())
-    attempt, quarantined = sf.lit(job.request.attempt), sum(each.rows for each in rejected)
+    attempt, refused = sf.lit(job.request.attempt), sum(each.rows for each in rejected)
     if contract.tolerance > 0:
-        quarantined += _quarantine_broken(job, contract, judged, rules)
+        refused += _quarantine_broken(job, contract, judged, rules)
         accepted = accepted.where(sf.col(BROKEN_RULE).isNull())
     else:
         # judged and written in one pass: a broken row fails the write before its commit
         stop = sf.raise_error(sf.lit("a row breaks its contract")).cast("int")
         attempt = sf.when(sf.col(BROKEN_RULE).isNull(), attempt).otherwise(stop)
     bronze = accepted.select(*(field.name for field in contract.fields), *_run_columns(job, contract, attempt))
-    note = {"quarantined": quarantined, "rejected": {each.expectation: each.rows for each in rejected}}
+    note = {"quarantined": refused, "rejected": {each.expectation: each.rows for each in rejected}}
     try:
         commit = job.lake.append(bronze, contract.table, note=note, statistics=_RUN_STATISTICS)
     except (PySparkException, Py4JJavaError):
@@ -102,16 +103,8 @@ READERS: Mapping[str, Callable[[Job, Contract], DataFrame | None]] = {
 }
 
 
-def _run_columns(job: Job, contract: Contract, attempt: Column) -> list[Column]:
-    request = job.request
-    return [
-        sf.lit(request.run_id).alias("_run_id"),
-        attempt.alias("_attempt"),
-        sf.lit(contract.source_name).alias("_source"),
-        sf.lit(job.started_at).alias("_ingested_at"),
-        sf.col("_file"),
-        sf.col("_received_at"),
-    ]
+def _run_columns(job: Job, contract: Contract, attempt: Column | None = None) -> list[Column]:
+    return run_columns(job, contract.source_name, sf.col("_file"), sf.col("_received_at"), attempt)
 
 
 def _quarantine_rejected(
@@ -120,8 +113,8 @@ def _quarantine_rejected(
     """The rows marked with who rejects them, and what was rejected; what breaks a rule is left to that rule."""
     # read once: a database may answer otherwise when it is asked again
     marked = mark(judged, contract, rejections, job.request, only=sf.col(BROKEN_RULE).isNull()).persist()
-    columns = _run_columns(job, contract, sf.lit(job.request.attempt))
-    return marked, quarantine(job, contract, rejections, marked, _raw_row(contract), columns)
+    written_by = _run_columns(job, contract)
+    return marked, quarantine(job, contract, rejections, marked, _raw_row(contract), written_by)
 
 
 def _quarantine_broken(job: Job, contract: Contract, judged: DataFrame, rules: Sequence[RowRule]) -> int:
@@ -139,46 +132,25 @@ def _quarantine_broken(job: Job, contract: Contract, judged: DataFrame, rules: S
     by_rule.pop(None, None)
     if not by_rule:
         return 0
-    quarantined: int = sum(row["rows"] for row in by_rule.values())
+    refused: int = sum(row["rows"] for row in by_rule.values())
     table = contract.quarantine
     if job.lake.committed(table, job.request.transaction_of_received(table)) is None:
-        _append_to_quarantine(job, contract, judged.where(broken.isNotNull()), rules, table)
-    job.log.write("quarantined", table=table, rows=quarantined)
-    if quarantined > contract.tolerance * received:
-        raise _violation(job, contract, rules, by_rule, received)
-    return quarantined
-
-
-def _append_to_quarantine(
-    job: Job, contract: Contract, broken: DataFrame, rules: Sequence[RowRule], table: str
-) -> None:
-    about = sf.array(
-        *(
-            sf.struct(
-                sf.lit(rule.column).alias("column"),
-                sf.lit(rule.rule).alias("rule"),
-                sf.lit(_reason(rule)).alias("reason"),
-            )
-            for rule in rules
+        grounds = [Ground(column=each.column, rule=each.rule, reason=_reason(each)) for each in rules]
+        rows = quarantined(
+            judged.where(broken.isNotNull()), contract, broken, grounds, _raw_row(contract), _run_columns(job, contract)
         )
-    )
-    rows = broken.withColumn("_about", about[sf.col(BROKEN_RULE)]).select(
-        sf.lit(contract.dataset).alias("dataset"),
-        sf.lit(contract.version).alias("version"),
-        "_about.column",
-        "_about.rule",
-        "_about.reason",
-        _raw_row(contract).alias("row"),
-        *_run_columns(job, contract, sf.lit(job.request.attempt)),
-    )
-    job.lake.append(rows, table, note={}, transaction=job.request.transaction_of_received(table))
+        job.lake.append(rows, table, note={}, transaction=job.request.transaction_of_received(table))
+    job.log.write("quarantined", table=table, rows=refused)
+    if refused > contract.tolerance * received:
+        raise _violation(job, contract, rules, by_rule, received)
+    return refused
 
 
 def _raw_row(contract: Contract) -> Column:
     """The row as it was received, as JSON; a malformed line, and a line of JSON, as it stands."""
     if contract.parse is not None and contract.parse.layout == JSON_LINES:
         return sf.col(LINE_COLUMN)
-    row = sf.to_json(sf.struct(*(field.name for field in contract.fields)), {"ignoreNullFields": "false"})
+    row = as_json(contract)
     return row if contract.parse is None else sf.coalesce(sf.col(LAYOUT_COLUMN), row)
 
 
@@ -223,7 +195,7 @@ def _rows_of(commit: Commit) -> int:
 
 def _outcome(job: Job, contract: Contract, commit: Commit) -> Outcome:
     """What the commit says, whichever attempt made it."""
-    accepted, quarantined = _rows_of(commit), commit.note.get("quarantined", 0)
+    accepted, refused = _rows_of(commit), commit.note.get("quarantined", 0)
     table = TableReceipt(
         table=contract.table,
         version_before=commit.version - 1 if commit.version else None,
@@ -233,7 +205,7 @@ def _outcome(job: Job, contract: Contract, commit: Commit) -> Outcome:
     )
     return Outcome(
         tables=(table,),
-        rows={"received": accepted + quarantined, "accepted": accepted, "quarantined": quarantined},
+        rows={"received": accepted + refused, "accepted": accepted, "quarantined": refused},
         rows_attempt=commit.note["attempt"],
         rejections=counted(of_dataset(job.request, contract), commit.note.get("rejected", {})),
         lineage=(lineage(contract),),

@@ -17,6 +17,7 @@ from contracts.text import EVERY_COLUMN
 from contracts.waiving import fails_by_row, result_name
 from spark_jobs.expectations import Result, failing
 from spark_jobs.job import Job
+from spark_jobs.quarantine import Ground, quarantined
 from spark_jobs.receipts import Rejected
 from spark_jobs.request import Rejection, Request
 from spark_jobs.row_rules import parsed
@@ -66,7 +67,7 @@ def quarantine(
     rejections: Sequence[Rejection],
     marked: DataFrame,
     row: Column,
-    run_columns: Sequence[Column],
+    written_by: Sequence[Column],
 ) -> tuple[Rejected, ...]:
     """Put the rejected rows into quarantine, in place of those that earlier rounds put there.
 
@@ -76,7 +77,7 @@ def quarantine(
         rejections: those that `mark` was given.
         marked: what it gave back; read twice, so it had better be kept.
         row: the row as it was given, as JSON or as the line that it was.
-        run_columns: who wrote the row, where it came from.
+        written_by: who wrote the row, where it came from; see `run_columns`.
     Returns:
         Each rejection with its rows.
     """
@@ -88,8 +89,9 @@ def quarantine(
         found = {each[REJECTED_BY]: each["count"] for each in rejected.groupBy(REJECTED_BY).count().collect()}
         counts = {each.expectation: found.get(index, 0) for index, each in enumerate(rejections)}
         if found or lake.version(table) is not None:
+            grounds = [_ground(contract, each) for each in rejections]
             lake.append(
-                _quarantined(contract, rejections, rejected, row, run_columns),
+                quarantined(rejected, contract, sf.col(REJECTED_BY), grounds, row, written_by),
                 table,
                 note={"rejected": counts},
                 transaction=transaction,
@@ -127,36 +129,10 @@ def _named(contract: Contract, rejection: Rejection) -> list[Expectation]:
     ]
 
 
-def _quarantined(
-    contract: Contract,
-    rejections: Sequence[Rejection],
-    rejected: DataFrame,
-    row: Column,
-    run_columns: Sequence[Column],
-) -> DataFrame:
-    about = sf.array(
-        *(
-            sf.struct(
-                sf.lit(_column(contract, each)).alias("column"),
-                sf.lit(each.expectation.split(":")[1]).alias("rule"),
-                sf.lit(f"rejected by {each.by}: {each.reason}").alias("reason"),
-            )
-            for each in rejections
-        )
-    )
-    return rejected.withColumn("_about", about[sf.col(REJECTED_BY)]).select(
-        sf.lit(contract.dataset).alias("dataset"),
-        sf.lit(contract.version).alias("version"),
-        "_about.column",
-        "_about.rule",
-        "_about.reason",
-        row.alias("row"),
-        *run_columns,
-    )
-
-
-def _column(contract: Contract, rejection: Rejection) -> str:
-    return next((each.column for each in _named(contract, rejection) if each.column), EVERY_COLUMN)
+def _ground(contract: Contract, rejection: Rejection) -> Ground:
+    column = next((each.column for each in _named(contract, rejection) if each.column), EVERY_COLUMN)
+    reason = f"rejected by {rejection.by}: {rejection.reason}"
+    return Ground(column=column, rule=rejection.expectation.split(":")[1], reason=reason)
 
 
 def _earlier(request: Request, contract: Contract) -> str:
