@@ -58,6 +58,11 @@ class ExpectedDays:
         except ValueError:
             return None
 
+    def asked_for(self, first: date, last: date) -> date | None:
+        """The last of some days that must bring a file; None when none of them must."""
+        days = (last - timedelta(days=back) for back in range((last - first).days + 1))
+        return next((each for each in days if each in self), None)
+
     def without_file(self, first: date, last: date, own: Iterable[str], others: Sequence[str]) -> date | None:
         """The day that should have brought a file to a run and did not; None when nothing is missing.
 
@@ -72,8 +77,7 @@ class ExpectedDays:
             own: names, after the prefix, of the files that the run took.
             others: names of those that other runs took.
         """
-        days = (last - timedelta(days=back) for back in range((last - first).days + 1))
-        day = next((each for each in days if each in self), None)
+        day = self.asked_for(first, last)
         if day is None:
             return None
         own_days, other_days = [self.day_of(name) for name in own], [self.day_of(name) for name in others]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -93,7 +93,7 @@ def claim(ledger: Ledger, contract: Contract, landed: list[Landed], run: Run) ->
         SourceUnavailableError: other runs kept changing a claim.
     """
     source, superseded = contract.source_name, ledger.superseded_by(run)
-    known = ledger.arrivals(source)
+    known = ledger.arrivals_of(source, [each.key for each in landed])
     if run.arrival_set:
         known = {key: arrival for key, arrival in known.items() if arrival.run_id == run.arrival_set}
         landed = [each for each in landed if each.key in known]
@@ -102,10 +102,10 @@ def claim(ledger: Ledger, contract: Contract, landed: list[Landed], run: Run) ->
 
 @dataclass(frozen=True, kw_only=True)
 class Elsewhere:
-    """Keys of a source's files that a run leaves to others.
+    """Keys of files that others than a run hold, as far as they tell whether a day's file has come.
 
     Attributes:
-        taken: by other runs, those of arrival sets among them.
+        taken: by another run, that of an arrival set among them; the first one found decides.
         waiting: in arrival sets whose run has not been opened.
     """
 
@@ -113,16 +113,51 @@ class Elsewhere:
     waiting: list[str]
 
 
-def held_by_others(ledger: Ledger, contract: Contract, run: Run) -> Elsewhere:
-    """The source's files that are not the run's; those of the runs whose place it took are its own."""
+def held_by_others(ledger: Ledger, contract: Contract, run: Run, first: date, last: date) -> Elsewhere:
+    """Who else holds a file that says that a day's has come; those of the runs whose place it took are the run's own.
+
+    A file of the day, or of a later one of the run, is looked up by its name. Only when nobody has one are all claims
+    on the source's files read, some thousands an answer, for the earliest: it tells whether the day is of the history
+    before all files.
+
+    Args:
+        ledger: the ledger.
+        contract: a contract of files.
+        run: the run.
+        first: the first of its days.
+        last: its data date.
+    """
+    expected, source = contract.expected_days, contract.source_name
+    day = expected.asked_for(first, last) if expected else None
+    if expected is None or day is None:
+        return Elsewhere(taken=[], waiting=[])
     own = {run.claimant, *ledger.superseded_by(run)}
-    others = {key: each for key, each in ledger.arrivals(contract.source_name).items() if each.run_id not in own}
-    sets = {each.run_id for each in others.values() if each.is_of_a_set}
-    unopened = {name for name in sets if not (found := ledger.arrival_set(name)) or found.run_id is None}
-    return Elsewhere(
-        taken=[key for key, each in others.items() if each.run_id not in unopened],
-        waiting=[key for key, each in others.items() if each.run_id in unopened],
-    )
+    days = (day + timedelta(days=ahead) for ahead in range((last - day).days + 1))
+    keys = [contract.location + expected.name_of(each) for each in days]
+    named = _first_taken(ledger, own, (ledger.arrival(source, key) for key in keys))
+    if named.taken:
+        return named
+    others = ledger.arrivals(source)
+    by_day = {key: named_day for key in others if (named_day := expected.day_of(key.removeprefix(contract.location)))}
+    ordered = sorted(by_day.keys() - set(keys), key=by_day.__getitem__)
+    earliest = _first_taken(ledger, own, map(others.__getitem__, ordered))
+    return Elsewhere(taken=earliest.taken, waiting=[*named.waiting, *earliest.waiting])
+
+
+def _first_taken(ledger: Ledger, own: Collection[str], arrivals: Iterable[Arrival | None]) -> Elsewhere:
+    """The first that another run takes, and those before it whose set waits; no more is read than that needs."""
+    waiting: list[str] = []
+    opened: dict[str, bool] = {}
+    for each in arrivals:
+        if each is None or each.run_id in own:
+            continue
+        if each.is_of_a_set and each.run_id not in opened:
+            found = ledger.arrival_set(each.run_id)
+            opened[each.run_id] = found is not None and found.run_id is not None
+        if opened.get(each.run_id, True):
+            return Elsewhere(taken=[each.object_key], waiting=waiting)
+        waiting.append(each.object_key)
+    return Elsewhere(taken=[], waiting=waiting)
 
 
 def _claimed(

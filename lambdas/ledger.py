@@ -22,13 +22,14 @@ Nothing here expires: an item is small, and a lost one would let a day run twice
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from contracts.errors import InvalidRequestError, RunSupersededError
 from lambdas.names import PIPELINE
 from lambdas.records import Arrival, ArrivalSet, Record
-from lambdas.store import Create, Replace, Store
+from lambdas.store import Create, Item, Replace, Store
 
 OPEN, SUCCEEDED, FAILED, SUPERSEDED = "OPEN", "SUCCEEDED", "FAILED", "SUPERSEDED"
 STARTING, RUNNING = "STARTING", "RUNNING"
@@ -347,9 +348,14 @@ class Ledger:
         return Lease.read(self._store.get(f"lease#{table}", "lease"))
 
     def arrivals(self, source: str) -> dict[str, Arrival]:
-        """Who takes which landed object of a source, by object key."""
-        found = (Arrival.read(item) for item in self._store.items(f"arrivals#{source}"))
-        return {arrival.object_key: arrival for arrival in found if arrival}
+        """Who takes which object of a source that ever landed, by object key."""
+        return _by_key(self._store.items(f"arrivals#{source}"))
+
+    def arrivals_of(self, source: str, object_keys: Collection[str]) -> dict[str, Arrival]:
+        """Who takes which of these objects, by object key; read in one go, so others between them may be among them."""
+        if not object_keys:
+            return {}
+        return _by_key(self._store.between(f"arrivals#{source}", min(object_keys), max(object_keys)))
 
     def arrival(self, source: str, object_key: str) -> Arrival | None:
         """Who takes a landed object."""
@@ -369,3 +375,7 @@ class Ledger:
                 return OPEN
         run = self.run(str(run_id))
         return run.status if run else SUCCEEDED
+
+
+def _by_key(items: Iterable[Item]) -> dict[str, Arrival]:
+    return {arrival.object_key: arrival for arrival in map(Arrival.read, items) if arrival}

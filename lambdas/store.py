@@ -62,9 +62,16 @@ class Store:
 
     def items(self, pk: str, prefix: str = "") -> list[Item]:
         """All items under pk whose sk starts with the prefix, in the order of sk."""
+        if not prefix:
+            return self._query("pk = :pk", {":pk": pk})
+        return self._query("pk = :pk AND begins_with(sk, :prefix)", {":pk": pk, ":prefix": prefix})
+
+    def between(self, pk: str, first: str, last: str) -> list[Item]:
+        """All items under pk from one sk to another, both among them, in the order of sk: that of UTF-8, as of str."""
+        return self._query("pk = :pk AND sk BETWEEN :first AND :last", {":pk": pk, ":first": first, ":last": last})
+
+    def _query(self, condition: str, values: Mapping[str, str]) -> list[Item]:
         found: list[Item] = []
-        condition = "pk = :pk AND begins_with(sk, :prefix)" if prefix else "pk = :pk"
-        values = {":pk": pk, ":prefix": prefix} if prefix else {":pk": pk}
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression=condition,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from functools import partial
 from typing import Any
 
 from contracts import contract as contracts
@@ -63,14 +64,19 @@ def _check_arrived(ledger: Ledger, contract: Contract, run: Run, files: list[Lan
     """
     data_date = date.fromisoformat(run.data_date)
     first = date.fromisoformat(run.interval_start[:10]) if run.interval_start else data_date
-    own, elsewhere = [each.key for each in files], held_by_others(ledger, contract, run)
+    check = partial(check_arrived, contract, first=first, data_date=data_date, own=[each.key for each in files])
     try:
-        check_arrived(contract, first=first, data_date=data_date, own=own, others=elsewhere.taken)
+        check(others=())
+    except ContractViolationError:
+        elsewhere = held_by_others(ledger, contract, run, first, data_date)
+    else:
+        return  # it has what it needs, whatever others have
+    try:
+        check(others=elsewhere.taken)
     except ContractViolationError:
         if not elsewhere.waiting:
             raise
-        others = [*elsewhere.taken, *elsewhere.waiting]
-        check_arrived(contract, first=first, data_date=data_date, own=own, others=others)
+        check(others=[*elsewhere.taken, *elsewhere.waiting])
         raise SourceUnavailableError(
             f"{contract.dataset}: the file of {data_date} has arrived, but the file_arrival run that is to take it has "
             "not been opened. If it does not start, send the messages in the arrivals' dead letter queue back to the "

@@ -150,6 +150,10 @@ class MemoryStore(Store):
         keys = sorted(key for key in self._items if key[0] == pk and key[1].startswith(prefix))
         return [copy.deepcopy(self._items[key]) for key in keys]
 
+    def between(self, pk: str, first: str, last: str) -> list[Item]:
+        keys = sorted(key for key in self._items if key[0] == pk and first <= key[1] <= last)
+        return [copy.deepcopy(self._items[key]) for key in keys]
+
     def write(self, *writes: Create | Replace) -> bool:
         fresh: dict[tuple[str, str], Item] = {}
         for write in writes:

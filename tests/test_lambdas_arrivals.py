@@ -1,17 +1,23 @@
+import dataclasses
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import boto3
 import pytest
-from lambdas_world import BUCKET, World
+from hypothesis import given
+from hypothesis import strategies as st
+from lambdas_world import BUCKET, Faults, World
 from moto import mock_aws
 
 from contracts import contract as contracts
 from contracts.errors import ContractViolationError, SourceUnavailableError
-from lambdas.arrivals import Claim, Landed, claim, decide_claim, list_landed, matching
+from contracts.landing import check_arrived
+from lambdas.arrivals import Claim, Landed, claim, decide_claim, held_by_others, list_landed, matching
 from lambdas.judging import HEAD_BYTES, head, judge
-from lambdas.records import Arrival
+from lambdas.ledger import Ledger
+from lambdas.names import SET_PREFIX
+from lambdas.records import Arrival, ArrivalSet
 
 FX = contracts.of_source("fx_rates")
 COLUMNS = [field.name for field in FX.fields]
@@ -84,6 +90,87 @@ def test_two_runs_that_claim_at_once_do_not_both_get_it() -> None:
     w.store.write = write_after_another  # type: ignore[method-assign]
     assert claim(w.ledger, FX, [landed()], one) == []
     assert taken[0] == [landed()]
+
+
+def key_of(day: date) -> str:
+    return f"landing/fx/eurofxref-{day}.csv"
+
+
+def history(w: World, days: int) -> None:
+    """Each day before Thursday had a file, a set and a run of its own."""
+    for back in range(1, days + 1):
+        hold(w, THURSDAY - timedelta(days=back), "opened")
+
+
+def hold(w: World, day: date, by: str) -> None:
+    """A claim on the file of a day by a run, or by a set whose run is opened or not."""
+    name = by if by in ("theirs", "mine") else f"{SET_PREFIX}{day}"
+    w.ledger.add(Arrival(source="fx_rates", object_key=key_of(day), etag="e1", run_id=name))
+    if name != by:
+        run_id = f"run-{day}" if by == "opened" else None
+        w.ledger.add(ArrivalSet(name=name, status="SEALED", data_date=f"{day}", sources=["fx_rates"], run_id=run_id))
+
+
+@pytest.mark.parametrize("days", [2, 200])
+def test_what_a_day_reads_of_claims_does_not_grow_with_history(days: int) -> None:
+    w, faults = World(), Faults()
+    history(w, days)
+    run = w.open_run()
+    ledger = Ledger(faults.around(w.store))
+    seen: list[int] = []
+    between = w.store.between
+
+    def counted(*keys: str) -> list[dict[str, Any]]:
+        seen.append(len(found := between(*keys)))
+        return found
+
+    w.store.between = counted  # type: ignore[method-assign]
+    friday = landed(f"eurofxref-{THURSDAY + timedelta(days=1)}.csv")
+    assert claim(ledger, FX, [landed(f"eurofxref-{THURSDAY}.csv"), friday], run)
+    assert (faults.calls, seen) == (["between", "write", "write"], [0])
+    other = w.open_run("2026-07-29", "other")
+    faults.calls.clear()
+    assert held_by_others(ledger, FX, other, THURSDAY, THURSDAY).taken == [key_of(THURSDAY)]
+    assert faults.calls == ["get"]
+
+
+@pytest.mark.parametrize("days", [2, 200])
+def test_one_set_is_looked_up_for_a_day_whose_file_nobody_has(days: int) -> None:
+    w, faults = World(), Faults()
+    history(w, days)
+    run = w.open_run()
+    elsewhere = held_by_others(Ledger(faults.around(w.store)), FX, run, THURSDAY, THURSDAY)
+    assert (elsewhere.taken, elsewhere.waiting) == ([key_of(THURSDAY - timedelta(days=days))], [])
+    assert faults.calls == ["get", "items", "get"]
+
+
+def came(own: list[str], others: list[str], first: date) -> bool:
+    try:
+        check_arrived(FX, first=first, data_date=THURSDAY, own=own, others=others)
+    except ContractViolationError:
+        return False
+    return True
+
+
+@given(
+    held=st.dictionaries(st.integers(-9, 5), st.sampled_from(["theirs", "mine", "opened", "waiting"]), max_size=6),
+    first=st.integers(-6, 0),
+)
+def test_the_claims_that_are_read_tell_as_much_as_all_of_them(held: dict[int, str], first: int) -> None:
+    w, start = World(), THURSDAY + timedelta(days=first)
+    run = dataclasses.replace(w.open_run(), run_id="mine")
+    by_kind: dict[str, list[str]] = {"theirs": [], "mine": [], "opened": [], "waiting": []}
+    for ahead, by in held.items():
+        day = THURSDAY + timedelta(days=ahead)
+        hold(w, day, by)
+        by_kind[by].append(key_of(day))
+    own, all_taken = by_kind["mine"], by_kind["theirs"] + by_kind["opened"]
+    if came(own, [], start):
+        return  # nobody asks for the others
+    elsewhere = held_by_others(w.ledger, FX, run, start, THURSDAY)
+    assert came(own, elsewhere.taken, start) == came(own, all_taken, start)
+    if not came(own, all_taken, start):
+        assert came(own, elsewhere.taken + elsewhere.waiting, start) == came(own, all_taken + by_kind["waiting"], start)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
 from urllib.parse import quote_plus
 
@@ -472,15 +472,16 @@ def test_a_race_for_a_file_has_one_winner(first: str) -> None:
 
 
 def test_a_file_counts_as_taken_once_the_run_of_its_set_is_open() -> None:
-    landing = Landing()
-    landing.put(FIVE[0])
-    landing.gatherer().gather([FIVE[0]])
+    landing, thursday = Landing(), date(2026, 7, 30)
+    file = etag_of(arrived("eurofxref-2026-07-30.csv"))
+    landing.put(file)
+    landing.gatherer().gather([file])
     day = landing.world.open_run()
-    before = held_by_others(landing.world.ledger, FX, day)
-    assert (before.taken, before.waiting) == ([], [FIVE[0].key])
+    before = held_by_others(landing.world.ledger, FX, day, thursday, thursday)
+    assert (before.taken, before.waiting) == ([], [file.key])
     landing.run_all()
-    after = held_by_others(landing.world.ledger, FX, day)
-    assert (after.taken, after.waiting) == ([FIVE[0].key], [])
+    after = held_by_others(landing.world.ledger, FX, day, thursday, thursday)
+    assert (after.taken, after.waiting) == ([file.key], [])
 
 
 # The run of a set.

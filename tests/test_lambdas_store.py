@@ -108,6 +108,16 @@ def test_items_are_those_of_the_prefix_in_order(store: Store) -> None:
     assert len(store.items("p")) == 4
 
 
+def test_items_between_two_keys_have_both_of_them_in_the_order_of_str(store: Store) -> None:
+    names = ["a", "b", "\uffee", "\U0001f600", "\u00fc"]  # UTF-16 would put the fourth before the third
+    for sk in names:
+        store.write(Create(item(sk)))
+    store.write(Create({"pk": "other", "sk": "c"}))
+    assert [each["sk"] for each in store.between("p", "b", "\U0001f600")] == sorted(names)[1:]
+    assert [each["sk"] for each in store.between("p", "aa", "\u00fd")] == ["b", "\u00fc"]
+    assert store.between("p", "c", "d") == []
+
+
 def test_names_that_dynamodb_reserves_are_fine(store: Store) -> None:
     store.write(Create(item(status="a", round=1, error="e", schemas={})))
     assert store.write(Replace({"pk": "p", "sk": "a", "rev": 1}, {"round": 2, "error": None, "timestamp": "t"}))

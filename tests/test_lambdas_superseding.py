@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
@@ -134,7 +135,8 @@ def test_files_pass_on_to_the_successor_and_to_no_other_run() -> None:
     third = run_of(w, supersede(w, second.run_id, "third")["run_id"])  # the second died before it claimed anything
     other = w.open_run("2026-07-31", "other")
     assert claim(w.ledger, FX, files, other) == []
-    assert held_by_others(w.ledger, FX, third).taken == []
+    thursday = date(2026, 7, 30)
+    assert held_by_others(w.ledger, FX, third, thursday, thursday).taken == []
     assert claim(w.ledger, FX, files, third) == files
     assert claim(w.ledger, FX, files, first) == []
 

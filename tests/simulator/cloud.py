@@ -194,6 +194,12 @@ class Table(Store):
     def items(self, pk: str, prefix: str = "") -> list[Item]:
         return self._site.call("ledger.query", kinds.READ, lambda: self.all_now(pk, prefix))  # type: ignore[no-any-return]
 
+    def between(self, pk: str, first: str, last: str) -> list[Item]:
+        def work() -> list[Item]:
+            return [each for each in self.all_now(pk) if first <= each["sk"] <= last]
+
+        return self._site.call("ledger.query", kinds.READ, work)  # type: ignore[no-any-return]
+
     def all_now(self, pk: str, prefix: str = "") -> list[Item]:
         """The items under pk, without asking AWS."""
         keys = sorted(key for key in self.items_by_key if key[0] == pk and key[1].startswith(prefix))
