@@ -32,6 +32,7 @@ BASES: Mapping[str, Plan] = {
     "waits run out": Plan(
         0, TWO, gap_seconds=60.0, faults=(Fault("queue publish_gold/all", 1, "job_queued"),), lease_wait_minutes=10
     ),
+    "rows rejected": Plan(0, LAST, faults=(Fault(RATES, 1, "bronze"), Fault("gate daily_batch", 1, "rejects"))),
     "three days": Plan(0, DAYS, gap_seconds=300.0),
 }
 ENUMERATED = ("one day", "held at silver")
@@ -42,6 +43,7 @@ WEIGHTS = {
     "files arrive beside two days": 3,
     "arrival held": 2,
     "days backwards": 3,
+    "rows rejected": 2,
     "held while another day goes on": 3,
 }
 #: Kinds that only show beside another run, so that they are worth more tries.
