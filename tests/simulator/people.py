@@ -173,7 +173,7 @@ class Operator:
         assert run is not None, "a gate holds no execution without a run"
         into = world.source.accepted if decided == "waives" else world.source.rejected
         for source, flaw in flaws_by_name()[name]:
-            world.source.settle(source, flaw, world.present, into)
+            world.source.settle(source, flaw, world.come(source), into)
         world.trace.add("person", decided, name, run.run_id)
         now = kernel.moment().replace(microsecond=0)
         reason, by = "the source says so", "an operator"

@@ -83,6 +83,7 @@ class World:
     cancelled_on: tuple[str, ...]
     redrives: int = 0
     present: list[str] = field(default_factory=list)
+    delivered: set[str] = field(default_factory=set)
     violation: str | None = None
     superseded: list[Execution] = field(default_factory=list)
     decided: dict[str, str] = field(default_factory=dict)
@@ -160,8 +161,13 @@ class World:
         """The vendor puts the day's file, or a corrected one."""
         key, content = self.source.file(day)
         self.s3.put(key, content)
+        self.delivered.add(day)
         if self.plan.files_arrive:
             self.queue.tell(key, self.s3.objects[key].etag, len(content))
+
+    def come(self, source: str) -> list[str]:
+        """The days whose rows of a source are there: a file may lie there before its day begins."""
+        return [*self.present, *(self.delivered if source == "fx_rates" else ())]
 
     def _stop(self, run_id: str) -> None:
         run = self.table.now(f"run#{run_id}", "run")
