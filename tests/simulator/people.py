@@ -48,12 +48,15 @@ class Operator:
 
     Attributes:
         known: what made it fail before and was dealt with: names of expectations, and job runs that were waited for.
+        beside: whether another execution ran when this one was last redriven: what was put right may have been on its
+            way to silver with that one, and not have come.
     """
 
     world: World
     execution: Execution
     known: set[str] = field(default_factory=set)
     tries: int = 0
+    beside: bool = False
 
     def work(self) -> None:
         """Redrive the execution until it has succeeded, or has another in its place, or something is not as promised."""
@@ -83,6 +86,8 @@ class Operator:
             wish = world.faults.at(f"person {execution.workflow}", PERSON)
             if (wish or is_lost) and self._supersede(wish):
                 return
+            others = (each for each in world.states.executions.values() if each is not execution)
+            self.beside = any(each.status == "RUNNING" for each in others)
             world.states.redrive(execution)
 
     def _is_news(self, before: str | None) -> bool:
@@ -90,7 +95,7 @@ class Operator:
         execution = self.execution
         if execution.error == "QualityGateClosedError":
             # what was read before it was put right is found by a gate, and read again in the next round
-            return before != execution.error or not self._failing() <= self.known
+            return self.beside or before != execution.error or not self._failing() <= self.known
         return execution.error == "LeaseWaitOverError" and not self._in_the_way() <= self.known
 
     def _failing(self) -> set[str]:
