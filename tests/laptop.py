@@ -180,16 +180,22 @@ class Laptop:
         return str(self.access.endpoint_url).encode()
 
     def kill_when(self, step, pids, times=1, with_signal=signal.SIGKILL):
-        """Kill, as soon as a job of `step` runs, the processes that `pids()` names; returns the killer's thread."""
+        """Kill, as soon as a job of `step` runs, the processes that `pids()` names; returns the killer's thread.
+
+        A step that runs for several sources at once is hit for one of them, each time.
+        """
         killed = []
 
         def watch():
+            subjects = []
             deadline = time.monotonic() + 240
             seen = set()
             while len(killed) < times and time.monotonic() < deadline:
                 pages = self.access.emr.list_job_runs(applicationId=self.platform.application_id, states=["RUNNING"])
                 for job in pages["jobRuns"]:
-                    if job["name"].split(":")[1] == step and job["id"] not in seen:
+                    _, its_step, subject, *_ = job["name"].split(":")
+                    if its_step == step and subject in (subjects or [subject]) and job["id"] not in seen:
+                        subjects = [subject]
                         time.sleep(0.3)
                         for pid in pids():
                             os.kill(pid, with_signal)

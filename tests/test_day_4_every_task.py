@@ -143,7 +143,8 @@ def test_silence_costs_at_most_one_redrive(cloud, case):
     before = Before(cloud)
     ended = interrupted(cloud, case, SILENCE)
     if case.state in JOBS:
-        assert sum((job["step"], job["subject"]) == (STEPS[case.state], "all") for job in ended.jobs) <= 1
+        started = [job["subject"] for job in ended.jobs if job["step"] == STEPS[case.state]]
+        assert len(started) == len(set(started))  # what was silent is waited for, not started again
     assert_one_redrive_ends(cloud, case, ended, before)
 
 
@@ -157,7 +158,8 @@ def interrupted(cloud, case, fault):
     if fault == SILENCE:
         watcher.join()
         try:
-            cloud.wait_for(lambda: "States.HeartbeatTimeout" in cloud.errors(execution_arn), 120)
+            # the history tells a missed heartbeat as a timeout
+            cloud.wait_for(lambda: "States.Timeout" in cloud.errors(execution_arn), 120)
         finally:
             os.kill(jvm()[0], signal.SIGCONT)
     ended = cloud.finish(execution_arn, 400)
