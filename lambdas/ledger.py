@@ -1,7 +1,7 @@
 """The ledger: who runs what, in one DynamoDB table, every write conditional.
 
 pk                          sk                       item
-pipeline#daily_batch        watermark                Watermark: the end of the latest interval opened
+pipeline#daily_batch        watermark                Watermark: how far intervals have been opened, in all and a source
 pipeline#daily_batch        interval#<data date>     IntervalClaim: the run that owns a data date
 execution#<execution arn>   run                      RunPointer: the run of an execution
 run#<run_id>                run                      Run
@@ -40,10 +40,21 @@ RecordT = TypeVar("RecordT", bound="Record")
 
 @dataclass(frozen=True, kw_only=True)
 class Watermark(Record):
-    """The end of the latest interval that was opened, ISO UTC."""
+    """How far intervals have been opened, ISO UTC.
+
+    Attributes:
+        opened_to: the end of the latest interval that was opened.
+        cursors: source to the end of the latest interval that was opened for it; one that is new to the stage has none,
+            one that was left out for a while stays behind. None in an old record: they all stand at `opened_to`.
+    """
 
     key_of = (f"pipeline#{PIPELINE}", "watermark")
     opened_to: str
+    cursors: dict[str, str] | None = None
+
+    def cursor(self, source: str) -> str | None:
+        """How far intervals have been opened for a source; None when none has."""
+        return self.opened_to if self.cursors is None else self.cursors.get(source)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +88,8 @@ class Run(Record):
         workflow: whose execution it is.
         arrival_set: the set of objects that it takes, and nothing else; None for a run that takes what is unclaimed.
         sources: those of its set, or of the stage when it was opened; None, in an old record, for all of the stage.
+        starts: source to the start of its interval, ISO UTC, None for its whole history; a source that it does not name
+            is read from `interval_start`.
     """
 
     key_of = ("run#{self.run_id}", "run")
@@ -96,6 +109,11 @@ class Run(Record):
     workflow: str = PIPELINE
     arrival_set: str | None = None
     sources: list[str] | None = None
+    starts: dict[str, str | None] | None = None
+
+    def start_of(self, source: str) -> str | None:
+        """Where the interval of a source starts, ISO UTC; None for its whole history."""
+        return (self.starts or {}).get(source, self.interval_start)
 
     @property
     def claimant(self) -> str:
@@ -260,7 +278,7 @@ class Ledger:
         return replace(record, rev=record.rev + 1, **changes)
 
     def watermark(self) -> Watermark | None:
-        """The end of the latest interval opened."""
+        """How far intervals have been opened."""
         return Watermark.read(self._store.get(f"pipeline#{PIPELINE}", "watermark"))
 
     def interval_claim(self, data_date: str) -> IntervalClaim | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -70,22 +70,25 @@ def open_run(ledger: Ledger, opening: Opening) -> Json:
             return _answer("ALREADY_DONE", owner, opening.sources)
         watermark = ledger.watermark()
         interval = interval_for(data_date, from_iso(watermark.opened_to) if watermark else None)
+        end = iso(interval.end)
         run = _new_run(
             opening,
             data_date=data_date.isoformat(),
             interval_start=iso(interval.start) if interval.start else None,
-            interval_end=iso(interval.end),
+            interval_end=end,
             sources=list(opening.sources),
+            starts={source: _start(data_date, watermark, source) for source in opening.sources},
         )
         writes: list[Create | Replace] = [
             run.create(),
             IntervalClaim(data_date=run.data_date, run_id=run.run_id).create(),
             RunPointer(execution_arn=run.execution_arn, run_id=run.run_id).create(),
         ]
+        moved = _moved(watermark, opening.sources, end)
         if watermark is None:
-            writes.append(Watermark(opened_to=run.interval_end).create())
-        elif interval.end > (from_iso(watermark.opened_to) or interval.end):
-            writes.append(watermark.change(opened_to=run.interval_end))
+            writes.append(moved.create())
+        elif moved != watermark:
+            writes.append(watermark.change(opened_to=moved.opened_to, cursors=moved.cursors))
         if ledger.write(*writes):
             return _answer("OPENED", run, opening.sources)
     raise SourceUnavailableError(f"{data_date}: other runs kept opening at the same moment; ask again")
@@ -159,6 +162,7 @@ def _supersede(ledger: Ledger, opening: Opening) -> Json:
             workflow=old.workflow,
             arrival_set=old.arrival_set,
             sources=old.sources,
+            starts=old.starts,
         )
         if ledger.write(
             run.create(),
@@ -168,6 +172,23 @@ def _supersede(ledger: Ledger, opening: Opening) -> Json:
         ):
             return _answer("OPENED", run, opening.sources)
     raise SourceUnavailableError(f"run {old_id} kept changing while its place was to be taken; ask again")
+
+
+def _start(data_date: date, watermark: Watermark | None, source: str) -> str | None:
+    """Where a source's interval starts: one that no run has read brings its whole history."""
+    start = interval_for(data_date, from_iso(watermark.cursor(source)) if watermark else None).start
+    return iso(start) if start else None
+
+
+def _moved(watermark: Watermark | None, sources: Sequence[str], end: str) -> Watermark:
+    """The watermark with an interval of these sources opened up to `end`; nothing ever moves back."""
+    if watermark is None:
+        return Watermark(opened_to=end, cursors=dict.fromkeys(sources, end))
+    cursors = watermark.cursors
+    if cursors is None:  # an old record: until now, all that the stage runs moved together
+        cursors = dict.fromkeys(sources, watermark.opened_to)
+    at = {source: max(end, cursors.get(source, end)) for source in sources}
+    return replace(watermark, opened_to=max(end, watermark.opened_to), cursors={**cursors, **at})
 
 
 def _new_run(opening: Opening, **about: Any) -> Run:

@@ -38,7 +38,7 @@ def file_inputs(contract: Contract, files: Sequence[Landed]) -> Inputs:
 
 def database_inputs(contract: Contract, run: Run, round_: int) -> Inputs:
     """A database has no etag: a new round reads the interval again, as its rows may have been put right."""
-    return Inputs(digest=digest_of([run.interval_start, run.interval_end, round_, contract.digest]))
+    return Inputs(digest=digest_of([run.start_of(contract.source_name), run.interval_end, round_, contract.digest]))
 
 
 def receipt_inputs(receipts: Sequence[str]) -> Inputs:
@@ -84,7 +84,7 @@ def build(
         "round": name.round,
         "redrive_count": ask.redrive_count,
         "data_date": run.data_date,
-        "interval": {"start": run.interval_start, "end": run.interval_end},
+        "interval": {"start": run.start_of(name.subject), "end": run.interval_end},
         "sources": run.sources,
         "lake": f"s3://{bucket}",
         "receipt_key": name.receipt_key,

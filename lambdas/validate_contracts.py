@@ -63,7 +63,8 @@ def _check_arrived(ledger: Ledger, contract: Contract, run: Run, files: list[Lan
         SourceUnavailableError: it has, but the run of its arrival set has not been opened.
     """
     data_date = date.fromisoformat(run.data_date)
-    first = date.fromisoformat(run.interval_start[:10]) if run.interval_start else data_date
+    start = run.start_of(contract.source_name)
+    first = date.fromisoformat(start[:10]) if start else data_date
     check = partial(check_arrived, contract, first=first, data_date=data_date, own=[each.key for each in files])
     try:
         check(others=())

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from lambdas_world import EXECUTION, World, event
 from contracts.errors import InvalidRequestError
 from lambdas.digests import released
 from lambdas.intervals import Interval, interval_for, requested_date
+from lambdas.ledger import Watermark
 from lambdas.opening import Opening, open_run
 
 MIDNIGHT = datetime(2026, 7, 31, tzinfo=UTC)
@@ -82,7 +84,12 @@ def test_days_in_any_order_leave_no_gap(offsets: list[int]) -> None:
     assert covered >= set(range(MIDNIGHT.toordinal(), MIDNIGHT.toordinal() + max(first, *offsets) + 1))
 
 
-def opening(execution: str, data_date: str, unique: str = "a" * 32) -> Opening:
+def opening(
+    execution: str,
+    data_date: str,
+    unique: str = "a" * 32,
+    sources: tuple[str, ...] = ("fx_rates", "snowflake_orders"),
+) -> Opening:
     return Opening(
         execution_arn=EXECUTION + execution,
         request={"data_date": data_date},
@@ -90,7 +97,7 @@ def opening(execution: str, data_date: str, unique: str = "a" * 32) -> Opening:
         unique=unique,
         code_digest="code1",
         released=released(),
-        sources=("fx_rates", "snowflake_orders"),
+        sources=sources,
         can_still_run=lambda _: True,
     )
 
@@ -142,6 +149,55 @@ def test_each_day_starts_where_the_latest_one_ended() -> None:
         for date_, unique in (("2026-07-30", "a"), ("2026-07-31", "b"), ("2026-08-03", "c"), ("2026-08-04", "d"))
     ]
     assert starts == [None, "2026-07-31T00:00:00Z", "2026-08-01T00:00:00Z", "2026-08-04T00:00:00Z"]
+
+
+def test_a_source_that_is_added_brings_its_whole_history() -> None:
+    w = World()
+    open_run(w.ledger, opening("day1", "2026-07-30"))
+    both = ("fx_rates", "snowflake_orders", "salesforce_accounts")
+    second = open_run(w.ledger, opening("day2", "2026-07-31", unique="b" * 32, sources=both))
+    third = open_run(w.ledger, opening("day3", "2026-08-01", unique="c" * 32, sources=both))
+    assert starts_of(w, second) == {
+        "fx_rates": "2026-07-31T00:00:00Z",
+        "snowflake_orders": "2026-07-31T00:00:00Z",
+        "salesforce_accounts": None,
+    }
+    assert set(starts_of(w, third).values()) == {"2026-08-01T00:00:00Z"}
+
+
+def test_a_source_that_was_left_out_catches_up() -> None:
+    w = World()
+    open_run(w.ledger, opening("day1", "2026-07-29"))
+    open_run(w.ledger, opening("day2", "2026-07-30", unique="b" * 32, sources=("fx_rates",)))
+    old = open_run(w.ledger, opening("old", "2026-07-01", unique="c" * 32))
+    back = open_run(w.ledger, opening("day3", "2026-07-31", unique="d" * 32))
+    assert set(starts_of(w, old).values()) == {"2026-07-01T00:00:00Z"}
+    assert starts_of(w, back) == {"fx_rates": "2026-07-31T00:00:00Z", "snowflake_orders": "2026-07-30T00:00:00Z"}
+
+
+def test_a_watermark_of_before_there_were_cursors_stands_for_every_source() -> None:
+    w = World()
+    w.ledger.write(Watermark(opened_to="2026-07-31T00:00:00Z").create())
+    run = open_run(w.ledger, opening("day2", "2026-07-31"))
+    assert set(starts_of(w, run).values()) == {"2026-07-31T00:00:00Z"}
+
+
+def test_a_run_that_takes_another_ones_place_reads_what_that_one_was_to_read() -> None:
+    w = World()
+    dead = open_run(w.ledger, opening("day1", "2026-07-30"))
+    asked = replace(
+        opening("instead", "2026-07-30", unique="b" * 32),
+        request={"supersedes": dead["run_id"]},
+        can_still_run=lambda _: False,
+    )
+    assert starts_of(w, open_run(w.ledger, asked)) == starts_of(w, dead) == {"fx_rates": None, "snowflake_orders": None}
+
+
+def starts_of(w: World, answer: dict[str, Any]) -> dict[str, str | None]:
+    run = w.ledger.run(answer["run_id"])
+    assert run is not None
+    assert run.starts is not None
+    return {source: run.start_of(source) for source in run.starts}
 
 
 def test_two_first_runs_at_once_do_not_both_take_the_history() -> None:
