@@ -15,7 +15,7 @@ from rich.text import Text
 
 from lambdas.rejections import may_be_rejected
 from local.home import Home
-from ops import contract_commands, deploy, executions, gate_commands, laptop, report, run, show
+from ops import backfill, contract_commands, deploy, executions, gate_commands, laptop, report, run, show
 from ops import demo as demonstration
 from ops.errors import OpsError
 from ops.platform import Access, platform
@@ -84,6 +84,32 @@ def run_command(
     target = platform(stage)
     execution_arn = run.supersede(target, supersede) if supersede else run.start(target, parse_date(date))
     follow(target.stage, execution_arn, as_json)
+
+
+@app.command(name="backfill")
+def backfill_command(
+    first: Annotated[str, typer.Option("--from", help="The first day, such as 2026-07-01.")],
+    last: Annotated[str, typer.Option("--to", help="The last day.")],
+    as_json: AsJson = False,
+    stage: Stage = "local",
+) -> None:
+    """Run the days from one to another, oldest first; the first that fails is the last that is run."""
+    target = platform(stage)
+    days = backfill.days_between(parse_date(first, "--from"), parse_date(last, "--to"))
+
+    def follow_day(date: datetime.date, execution_arn: str) -> run.Progress:
+        if as_json:
+            return run.watch(target, execution_arn, lambda _: None)
+        show.CONSOLE.rule(f"[bold]{date}", align="left")
+        return show.watched(target, execution_arn)
+
+    found = list(backfill.backfill(target, days, follow_day))
+    if as_json:
+        print(show.as_json(found))
+    else:
+        show.CONSOLE.print(show.rows(f"days {first} to {last}", [show.day(each) for each in found]))
+    if not found[-1].stands:
+        raise OpsError(f"{found[-1].date} is {found[-1].status}: assay explain {found[-1].run_id}, then backfill again")
 
 
 @app.command()
@@ -189,7 +215,7 @@ def _to_the_second(value: object) -> object:
     return value.isoformat(" ", "seconds") if isinstance(value, datetime.datetime) else value
 
 
-def parse_date(text: str) -> datetime.date:
+def parse_date(text: str, option: str = "--date") -> datetime.date:
     """The date in `text`, or yesterday in UTC.
 
     Raises:
@@ -200,7 +226,7 @@ def parse_date(text: str) -> datetime.date:
     try:
         return datetime.date.fromisoformat(text)
     except ValueError:
-        raise OpsError(f"--date {text!r}: not a date such as 2026-07-30") from None
+        raise OpsError(f"{option} {text!r}: not a date such as 2026-07-30") from None
 
 
 def follow(stage: str, execution_arn: str, as_json: bool) -> None:

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ops import executions, run
+from ops.backfill import Day
 from ops.platform import Platform
 from ops.run import Progress
 
@@ -172,6 +173,17 @@ def rows(title: str, records: Sequence[Mapping[str, Any]]) -> Table:
     for record in records:
         table.add_row(*(f"{value:,}" if isinstance(value, int) else str(value) for value in record.values()))
     return table
+
+
+def day(outcome: Day) -> dict[str, Any]:
+    """A day of a backfill as a record for `rows`."""
+    return {
+        "day": outcome.date,
+        "status": outcome.status,
+        "rows": outcome.rows,
+        "time": seconds(outcome.seconds),
+        "run": outcome.run_id or "",
+    }
 
 
 CONSOLE = Console()

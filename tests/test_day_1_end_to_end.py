@@ -75,6 +75,20 @@ def test_the_command_prints_what_programs_rely_on_and_a_weekend_needs_no_file(la
     assert {row["rate_date"] for row in weekend} == {FIRST + DAY}
 
 
+def test_a_backfill_reads_the_days_that_have_not_been_run(laptop, next_day):
+    days = [FIRST, FIRST + DAY, FIRST + 2 * DAY]
+    command = [ASSAY, "backfill", "--from", days[0].isoformat(), "--to", days[-1].isoformat(), "--json"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    printed = json.loads(result.stdout)
+    assert [day["date"] for day in printed] == [each.isoformat() for each in days]
+    assert [day["status"] for day in printed] == ["ALREADY DONE", "ALREADY DONE", "SUCCEEDED"]
+    assert printed[1]["run_id"] == next_day.run_id
+    # the watermark has passed it: its rows come into bronze once more, and change nothing above
+    assert printed[2]["rows"] > 0
+    assert_equals_sources(laptop, FIRST + 3 * DAY)
+
+
 def test_a_broken_contract_fails_the_run_until_the_file_is_put_right(laptop, next_day):
     day = FIRST + 4 * DAY
     assert_fails_until_put_right(laptop, day, fx_file(day, USD="-1.1", JPY="-117.2"), ["USD", "exclusiveMinimum"])
