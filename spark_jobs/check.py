@@ -18,13 +18,14 @@ from contracts.errors import ReceiptMissingError
 from spark_jobs.bronze import run_rows
 from spark_jobs.bronze_to_silver import silver_tables
 from spark_jobs.expectations import Batch, evaluate, verdict
+from spark_jobs.gold_tables import gold_tables
 from spark_jobs.history import earlier_results
 from spark_jobs.job import BRONZE_TO_SILVER, INGEST, SILVER_TO_GOLD, Job
 from spark_jobs.quality_results import record
 from spark_jobs.receipts import Outcome, Rejected, TableReceipt
 from spark_jobs.rejections import noted
 from spark_jobs.row_rules import parsed, row_rules, stored_schema
-from spark_jobs.transforms.daily_revenue import REMOVED
+from spark_jobs.transforms.changes import REMOVED
 from spark_jobs.waivers import passed_over
 
 
@@ -51,7 +52,7 @@ def check_silver(job: Job) -> Outcome:
 def check_gold(job: Job) -> Outcome:
     """The verdict on the gold candidates; rows that are to leave gold are not judged."""
     tables = job.receipts.of(SILVER_TO_GOLD).tables
-    gold = [contract for contract in contracts.load_all() if contract.layer == "gold"]
+    gold = [contracts.of_table(table.name) for table in gold_tables(job)]
     return _outcome(job, [_candidates(job, each) for each in _all_of(gold, tables)])
 
 

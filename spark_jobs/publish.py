@@ -17,10 +17,12 @@ from contracts.errors import ReceiptMissingError
 from spark_jobs.bronze_to_silver import silver_tables
 from spark_jobs.days import in_spans, single_days
 from spark_jobs.delta_log import Commit
+from spark_jobs.gold_tables import SEAL, gold_tables
 from spark_jobs.job import BRONZE_TO_SILVER, SILVER_TO_GOLD, Job
 from spark_jobs.lake import distinct_dates
 from spark_jobs.receipts import Outcome, Receipt, TableReceipt
-from spark_jobs.transforms.daily_revenue import REMOVED
+from spark_jobs.silver_changes import sealed
+from spark_jobs.transforms.changes import REMOVED
 
 ROWS_A_FILE = 50_000
 
@@ -36,9 +38,6 @@ class Publication:
     may_remove: bool = False
 
 
-GOLD = (Publication(table="gold/fct_daily_revenue", step=SILVER_TO_GOLD, date="revenue_date", may_remove=True),)
-
-
 def publish_silver(job: Job) -> Outcome:
     """Commit the candidates of the silver tables that the run's sources make.
 
@@ -49,13 +48,19 @@ def publish_silver(job: Job) -> Outcome:
 
 def publish_gold(job: Job) -> Outcome:
     """Commit every table's candidates."""
-    return _publish(job, (*_silver(job), *GOLD), SILVER_TO_GOLD)
+    return _publish(job, (*_silver(job), *_gold(job)), SILVER_TO_GOLD)
 
 
 def _silver(job: Job) -> tuple[Publication, ...]:
     return tuple(
         Publication(table=each.name, step=BRONZE_TO_SILVER, date=each.date, order=each.order)
         for each in silver_tables(job)
+    )
+
+
+def _gold(job: Job) -> tuple[Publication, ...]:
+    return tuple(
+        Publication(table=each.name, step=SILVER_TO_GOLD, date=each.day, may_remove=True) for each in gold_tables(job)
     )
 
 
@@ -87,7 +92,7 @@ def _publish(job: Job, publications: Sequence[Publication], built_by: str) -> Ou
 
 def _commit(job: Job, publication: Publication, written: TableReceipt, before: Sequence[TableReceipt]) -> Commit | None:
     """The commit of a table's candidates, after those of the tables before it; None when there are none."""
-    if not written.rows:
+    if not written.rows and not _must_seal(job, publication, before):
         return None
     contract = contracts.of_table(publication.table)
     extra = {REMOVED: "boolean"} if publication.may_remove else {}
@@ -105,6 +110,14 @@ def _commit(job: Job, publication: Publication, written: TableReceipt, before: S
         prune = in_spans(f"t.{publication.date}", single_days(distinct_dates(candidates, publication.date)))
     clauses = _clauses(contract, publication)
     return job.lake.merge(candidates, contract, clauses=clauses, prune=prune, note=note)
+
+
+def _must_seal(job: Job, publication: Publication, before: Sequence[TableReceipt]) -> bool:
+    """Whether the last table of gold takes a commit without rows, which says what the others are built on by now."""
+    if publication.table != SEAL:
+        return False
+    known = sealed(job.lake, SEAL, job.lake.version(SEAL)) or {}
+    return any(each.version_after is not None and known.get(each.table) != each.version_after for each in before)
 
 
 def _note(publication: Publication, written: TableReceipt, before: Sequence[TableReceipt]) -> dict[str, Any]:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
 
 from spark_jobs.days import Span, merge_spans
 from spark_jobs.delta_log import Commit, read_commit
-from spark_jobs.job import PUBLISH_SILVER
 from spark_jobs.lake import Lake
 
 
@@ -33,37 +31,36 @@ class Changes:
         return None if found is None else found.where(sf.col("_run_id").isin(*sorted(self.run_ids)))
 
 
-def since_gold(lake: Lake, gold: str, gold_version: int | None, table: str, version: int | None) -> Changes | None:
-    """What changed a silver table since the version that gold was built on; None when nothing did.
-
-    Gold's commit says on which versions of silver it was built. One that does not is older than the runs which end at
-    silver, so that only their commits can be missing from it.
-    """
+def since(lake: Lake, known: int | None, table: str, version: int | None) -> Changes | None:
+    """What other runs changed in a silver table since a version (None: ever); None when nothing did."""
     if version is None:
         return None
-    built_on = _built_on(lake, gold, gold_version)
-    first = 0 if built_on is None else int(built_on.get(table, -1)) + 1
     missed = [
         commit
-        for commit in _commits(lake, table, range(first, version + 1))
+        for commit in _commits(lake, table, range(0 if known is None else known + 1, version + 1))
         if commit.run_id not in {None, lake.request.run_id}
-        and (built_on is not None or commit.note.get("step") == PUBLISH_SILVER)
     ]
     if not missed:
         return None
     days = [_days(commit) for commit in missed]
-    known = [span for span in days if span is not None]
+    spans = [span for span in days if span is not None]
     return Changes(
         run_ids=frozenset(str(commit.run_id) for commit in missed),
-        spans=merge_spans(known) if len(known) == len(days) else None,
+        spans=merge_spans(spans) if len(spans) == len(days) else None,
     )
 
 
-def _built_on(lake: Lake, gold: str, version: int | None) -> Mapping[str, Any] | None:
-    """From the newest commit of gold that says it; others, such as those of a maintenance, do not rebuild gold."""
+def sealed(lake: Lake, seal: str, version: int | None) -> Mapping[str, int] | None:
+    """The versions of silver and gold when gold was last published whole; None when it never was.
+
+    The table that is published last says it. A publish that was cut in half, and whose run another one replaced, has
+    committed to some of the others since: nothing may be counted on from there.
+    """
     newest_first = range(-1 if version is None else version, -1, -1)
-    notes = (commit.note.get("built_on") for commit in _commits(lake, gold, newest_first))
-    return next(({table: at for table, at in note.items() if at is not None} for note in notes if note), None)
+    for commit in _commits(lake, seal, newest_first):  # others, such as those of a maintenance, do not rebuild gold
+        if built_on := commit.note.get("built_on"):
+            return {**{table: at for table, at in built_on.items() if at is not None}, seal: commit.version}
+    return None
 
 
 def _commits(lake: Lake, table: str, versions: range) -> Iterator[Commit]:

@@ -76,10 +76,15 @@ class Page(HTMLParser):
 def test_there_is_an_index_and_a_page_for_each_version(site):
     assert set(site) == {
         "index.html",
+        "customer_segments_gold/1-0-0.html",
+        "dim_currency_gold/1-0-0.html",
+        "dim_date_gold/1-0-0.html",
         "fct_daily_revenue_gold/1-0-0.html",
+        "fct_orders_gold/1-0-0.html",
         "fx_rates_bronze/1-1-0.html",
         "fx_rates_silver/1-1-0.html",
         "hubspot_contacts_bronze/1-0-0.html",
+        "kpi_daily_gold/1-0-0.html",
         "orders_silver/1-1-0.html",
         "quality_results/1-0-0.html",
         "snowflake_orders_bronze/1-0-0.html",

@@ -160,7 +160,7 @@ def test_the_catalog_knows_every_table(laptop, next_day):
         database["Name"]: {table["Name"] for table in glue.get_tables(DatabaseName=database["Name"])["TableList"]}
         for database in glue.get_databases()["DatabaseList"]
     }
-    assert names["assay_local_gold"] == {"fct_daily_revenue"}
+    assert names["assay_local_gold"] == {table.name.removeprefix("gold/") for table in GOLD_TABLES}
     assert names["assay_local_silver"] == {"orders", "fx_rates"}
 
 
@@ -172,7 +172,7 @@ def test_lineage_leads_from_gold_to_the_sources(laptop, next_day):
     edges = {
         (i["name"], o["name"]) for event in events for o in event.get("outputs", []) for i in event.get("inputs", [])
     }
-    reached, frontier = set(), {"gold/fct_daily_revenue"}
+    reached, frontier = set(), {table.name for table in GOLD_TABLES}
     while frontier:
         reached |= frontier
         frontier = {i for i, o in edges if o in frontier} - reached

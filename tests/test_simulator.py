@@ -118,7 +118,7 @@ def test_wait_that_runs_out_fails_with_who_writes_and_one_redrive_after_that_suc
     lines = [line for line in told.trace.text().splitlines() if "states " in line and "day-2026-07-30" in line]
     [over] = (line for line in lines if "FAILED LeaseWaitOverError" in line)
     assert "has waited since 2026-07-31T06:" in over
-    assert "gold/fct_daily_revenue is written by run" in over
+    assert "gold/customer_segments is written by run" in over  # the first by name that a publish asks for
     assert [line.split()[3] for line in lines if "RedriveExecution" in line] == ["day-2026-07-30"]
     assert "SUCCEEDED" in lines[-1]
 

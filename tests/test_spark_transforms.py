@@ -6,6 +6,7 @@ from decimal import Decimal
 from spark_session import quiet, spark  # noqa: F401
 
 from spark_jobs.transforms import daily_revenue, orders, rates
+from spark_jobs.transforms.changes import changed_rows
 from spark_jobs.transforms.newest import newer_than, newest, overlay
 
 pytestmark = quiet
@@ -127,7 +128,7 @@ def test_gold_changes_where_it_differs_and_loses_what_is_gone(spark):  # noqa: F
 
     computed = spark.createDataFrame([row("USD", "1.00"), row("GBP", "2.00"), row("EUR", "3.00")], columns)
     current = spark.createDataFrame([row("USD", "1.00"), row("GBP", "9.00"), row("JPY", "4.00")], columns)
-    changed = daily_revenue.changed_rows(computed, current)
+    changed = changed_rows(computed, current, daily_revenue.KEY)
     assert rows(changed.select("currency", "revenue", "_existing", "_removed")) == [
         ("EUR", Decimal("3.00"), False, False),
         ("GBP", Decimal("2.00"), True, False),

@@ -6,7 +6,6 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as sf
 
 KEY = ("revenue_date", "currency")
-REMOVED = "_removed"  # the row is to leave gold: no order of that day and currency is left
 EURO = "EUR"
 LINEAGE = {
     "output": "gold/fct_daily_revenue",
@@ -21,7 +20,6 @@ LINEAGE = {
         "revenue_eur": ["silver/orders.amount", "silver/fx_rates.rate"],
     },
 }
-_MEASURES = ("orders", "revenue", "rate", "rate_date", "revenue_eur")
 
 
 def daily_revenue(orders: DataFrame, rates: DataFrame) -> DataFrame:
@@ -51,35 +49,6 @@ def daily_revenue(orders: DataFrame, rates: DataFrame) -> DataFrame:
             sf.when(euro, sf.col("revenue_date")).otherwise(sf.col("_quoted.rate_date")).alias("rate_date"),
             # both operands at these precisions leave 14 decimals of the quotient: it is rounded once
             sf.round(sf.col("revenue") / sf.col("rate"), 2).cast("decimal(18,2)").alias("revenue_eur"),
-        )
-    )
-
-
-def changed_rows(computed: DataFrame, current: DataFrame) -> DataFrame:
-    """What must change in gold: rows new or different, and rows that are there no longer.
-
-    Args:
-        computed: the columns of `daily_revenue`, all rows of the days in question.
-        current: gold's rows of the same days.
-    Returns:
-        The columns of `daily_revenue`, `_existing` (gold has the key) and `_removed`.
-    """
-    new, old = computed.alias("new"), current.alias("old")
-    same_key = (sf.col("new.revenue_date") == sf.col("old.revenue_date")) & (
-        sf.col("new.currency") == sf.col("old.currency")
-    )
-    alike = sf.lit(True)
-    for name in _MEASURES:
-        alike = alike & sf.col(f"new.{name}").eqNullSafe(sf.col(f"old.{name}"))
-    gone, there = sf.col("new.currency").isNull(), sf.col("old.currency").isNotNull()
-    return (
-        new.join(old, same_key, how="full")
-        .where(gone | ~there | ~alike)
-        .select(
-            *(sf.coalesce(f"new.{name}", f"old.{name}").alias(name) for name in KEY),
-            *(sf.when(gone, sf.col(f"old.{name}")).otherwise(sf.col(f"new.{name}")).alias(name) for name in _MEASURES),
-            there.alias("_existing"),
-            gone.alias(REMOVED),
         )
     )
 

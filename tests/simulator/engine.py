@@ -239,6 +239,7 @@ def installed() -> Iterator[None]:
         *_quick_paths(),
         (releases, "problems_as_released", _known_problems),
         (real_publish, "_commit", jobs.commit_candidates),
+        (real_publish, "_gold", jobs.gold_publications),
         (real_receipts, "json", _Compact),
         (receipts, "json", _Compact),
         *(

@@ -1,0 +1,116 @@
+"""The gold tables, in the order in which they are published, and how each is built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+
+from spark_jobs.bronze_to_silver import silver_tables
+from spark_jobs.days import Span, merge_spans
+from spark_jobs.gold_view import CUSTOMERS, FACTS, ORDERS, RATES, GoldView
+from spark_jobs.job import Job
+from spark_jobs.receipts import Lineage
+from spark_jobs.transforms import calendar, currencies, customer_segments, daily_kpis, daily_revenue, order_facts
+
+REVENUE, DAYS, CURRENCIES, KPIS = "gold/fct_daily_revenue", "gold/dim_date", "gold/dim_currency", "gold/kpi_daily"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """What a gold table should hold.
+
+    Attributes:
+        rows: all of its rows on the days `spans`, without `_run_id`; of a table without a day, all of its rows.
+    """
+
+    rows: DataFrame
+    spans: list[Span] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoldTable:
+    """How one gold table comes from silver.
+
+    Attributes:
+        day: a column that never changes for a key, so that it prunes; None for a table that is read whole.
+        needs: the silver tables without which a stage does not have it.
+    """
+
+    name: str
+    day: str | None
+    key: Sequence[str]
+    needs: frozenset[str]
+    build: Callable[[GoldView], Built]
+    lineage: Lineage
+
+
+def gold_tables(job: Job) -> tuple[GoldTable, ...]:
+    """The gold tables that the run's sources allow, in the order in which they are published."""
+    there = {table.name for table in silver_tables(job)}
+    return tuple(table for table in GOLD_TABLES if table.needs <= there)
+
+
+def _revenue(view: GoldView) -> Built:
+    return Built(rows=view.daily_revenue, spans=view.spans)
+
+
+def _facts(view: GoldView) -> Built:
+    return Built(rows=view.facts, spans=view.spans)
+
+
+def _days(view: GoldView) -> Built:
+    return Built(rows=calendar.dim_date(view.orders, view.current(DAYS, None, None)), spans=None)
+
+
+def _currencies(view: GoldView) -> Built:
+    known = view.current(CURRENCIES, None, None)
+    return Built(rows=currencies.dim_currency(view.orders, view.rates, known), spans=None)
+
+
+def _customers(view: GoldView) -> Built:
+    return Built(rows=customer_segments.segments(view.customers), spans=None)
+
+
+def _kpis(view: GoldView) -> Built:
+    rows = daily_kpis.daily_kpis(view.facts, view.customers)
+    if view.spans is None:
+        return Built(rows=rows, spans=None)
+    others = view.current(KPIS, "kpi_date", view.days_of_new_customers) if view.days_of_new_customers else None
+    if others is not None:
+        others = daily_kpis.with_new_customers(others.select(*rows.columns), view.customers)
+        rows = rows.unionByName(others.join(rows.select("kpi_date"), "kpi_date", how="left_anti"))
+    return Built(rows=rows, spans=merge_spans([*view.spans, *view.days_of_new_customers]))
+
+
+_SOLD = frozenset({ORDERS, RATES})
+# A row is published after those that it is computed from. The last table seals the publish: its commit says on which
+# versions of silver and of the other gold tables the next run may count on.
+GOLD_TABLES = (
+    GoldTable(
+        name=REVENUE,
+        day="revenue_date",
+        key=daily_revenue.KEY,
+        needs=_SOLD,
+        build=_revenue,
+        lineage=daily_revenue.LINEAGE,
+    ),
+    GoldTable(
+        name=FACTS, day="order_date", key=order_facts.KEY, needs=_SOLD, build=_facts, lineage=order_facts.LINEAGE
+    ),
+    GoldTable(name=DAYS, day=None, key=calendar.DATE_KEY, needs=_SOLD, build=_days, lineage=calendar.DATE_LINEAGE),
+    GoldTable(
+        name=CURRENCIES, day=None, key=currencies.KEY, needs=_SOLD, build=_currencies, lineage=currencies.LINEAGE
+    ),
+    GoldTable(
+        name=CUSTOMERS,
+        day=None,
+        key=customer_segments.KEY,
+        needs=_SOLD,
+        build=_customers,
+        lineage=customer_segments.LINEAGE,
+    ),
+    GoldTable(name=KPIS, day="kpi_date", key=daily_kpis.KEY, needs=_SOLD, build=_kpis, lineage=daily_kpis.LINEAGE),
+)
+SEAL = GOLD_TABLES[-1].name
