@@ -7,6 +7,8 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from contracts.errors import AssayError, InvalidRequestError
@@ -29,9 +31,10 @@ from spark_jobs.job import (
 from spark_jobs.lake import Lake
 from spark_jobs.log import Log
 from spark_jobs.publish import publish_gold, publish_silver
-from spark_jobs.receipts import Receipts
+from spark_jobs.receipts import Outcome, Receipts
 from spark_jobs.request import Request, parse_request
 from spark_jobs.silver_to_gold import silver_to_gold
+from spark_jobs.sources.rest import told_by_a_task
 from spark_jobs.storage import Store, read_uri, store_at
 
 JOBS: Mapping[str, JobCode] = {
@@ -74,7 +77,8 @@ def perform(request: Request, store: Store, spark: SparkSession) -> int:
             raise InvalidRequestError(f"{request.step}: no such step; there are {', '.join(JOBS)}")
         earlier = Receipts.read(store, request.receipts)
         lake = Lake(spark, store, request)
-        outcome = code(Job(request=request, lake=lake, receipts=earlier, log=log, started_at=started_at))
+        job = Job(request=request, lake=lake, receipts=earlier, log=log, started_at=started_at)
+        outcome = _outcome(code, job)
     except AssayError as error:
         receipts.write(store, request, receipts.failure(request, started_at, error))
         log.write("failed", error=type(error).__name__, seconds=_since(started))
@@ -82,6 +86,15 @@ def perform(request: Request, store: Store, spark: SparkSession) -> int:
     receipts.write(store, request, receipts.success(request, started_at, outcome))
     log.write("succeeded", seconds=_since(started))
     return 0
+
+
+def _outcome(code: JobCode, job: Job) -> Outcome:
+    try:
+        return code(job)
+    except (PySparkException, Py4JJavaError) as error:
+        if told := told_by_a_task(error):
+            raise told from None
+        raise
 
 
 def _since(started: float) -> float:

@@ -26,6 +26,7 @@ from spark_jobs.request import Rejection
 from spark_jobs.row_rules import LAYOUT_COLUMN, RowRule, row_rules
 from spark_jobs.sources.files import find_line, read_files
 from spark_jobs.sources.json_lines import LINE_COLUMN
+from spark_jobs.sources.rest import told_by_a_task
 from spark_jobs.sources.snowflake import read_relation
 
 BROKEN_RULE = "_broken_rule"
@@ -67,7 +68,9 @@ def ingest(job: Job) -> Outcome:
     note = {"quarantined": refused, "rejected": {each.expectation: each.rows for each in rejected}}
     try:
         commit = job.lake.append(bronze, contract.table, note=note, statistics=_RUN_STATISTICS)
-    except (PySparkException, Py4JJavaError):
+    except (PySparkException, Py4JJavaError) as error:
+        if told := told_by_a_task(error):
+            raise told from None
         _quarantine_broken(job, contract, judged, rules)  # raises, if broken rows were the reason
         raise
     job.log.write("committed", table=contract.table, version=commit.version, rows=_rows_of(commit))
