@@ -38,6 +38,9 @@ class Patience:
     attempts: int = 12
 
 
+PATIENCE = Patience()
+
+
 class TemporaryError(Exception):
     """A request that may well succeed when it is made again.
 

@@ -30,6 +30,7 @@ from spark_jobs.lake import Lake
 from spark_jobs.row_rules import received_schema
 from spark_jobs.sources.credentials import CredentialsRefusedError
 from spark_jobs.sources.rest import (
+    PATIENCE,
     Patience,
     SignedIn,
     TemporaryError,
@@ -81,7 +82,7 @@ class Wanted:
     fields: tuple[str, ...]
     dataset: str
     version: str
-    patience: Patience = Patience()
+    patience: Patience = PATIENCE
 
 
 def read_object(
@@ -90,7 +91,7 @@ def read_object(
     secret_arn: str | None,
     start: datetime | None,
     end: datetime,
-    patience: Patience = Patience(),
+    patience: Patience = PATIENCE,
 ) -> DataFrame | None:
     """The object's records, deleted ones too, whose SystemModstamp lies in [start, end); None when there are none.
 

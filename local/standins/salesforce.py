@@ -1,0 +1,240 @@
+"""Salesforce on the laptop: its REST API over the sample company's customers and the deals with them.
+
+Run as a child of the laptop cloud: `python -m local.standins.salesforce --port P --tpch FOLDER`. It knows the SOQL that
+the reader sends. A test switches a fault on with `POST /faults {"name": ..., "times": ...}`.
+
+Source: Salesforce REST API, Query, QueryAll, sObject Describe, "Status Codes and Error Responses".
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import duckdb
+
+from local.processes import die_with_parent
+from local.standins import tpch
+
+PAGE_RECORDS = 2000
+CLIENT_ID, CLIENT_SECRET = "laptop", "laptop-only"
+PROSPECTS = 40
+_DATA = "/services/data/v64.0/"
+_QUERY = re.compile(
+    r"SELECT (?P<fields>.+) FROM (?P<object>\w+) WHERE SystemModstamp >= (?P<start>\S+) AND SystemModstamp < (?P<end>\S+)"
+    r"( ORDER BY SystemModstamp, Id)?"
+)
+_STAGES = ("Prospecting", "Proposal/Price Quote", "Closed Won", "Closed Lost")
+_INDUSTRIES = ("Retail", "Manufacturing", "Construction", "Apparel", None)
+Record = Mapping[str, Any]
+
+
+def secret(port: int) -> dict[str, str]:
+    """What Secrets Manager holds for this stand-in: My Domain's address and the client of the credentials flow."""
+    return {"instance_url": f"http://127.0.0.1:{port}", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+
+
+def records_of(customers: Sequence[tuple[int, str, str, str]]) -> dict[str, list[Record]]:
+    """Accounts and opportunities, by object, ordered by SystemModstamp and Id; the same ones everywhere.
+
+    Args:
+        customers: number, name, phone, nation.
+    """
+    accounts = [_account(number, name, phone, nation) for number, name, phone, nation in customers]
+    accounts += [
+        {**_account(900_000 + n, f"Prospect {n}", f"+49 30 55501{n:02}", "GERMANY"), "AccountNumber": None}
+        for n in range(PROSPECTS)
+    ]
+    deals = [_opportunity(number, nation) for number, _, _, nation in customers if number % 3 == 0]
+    found = {"Account": accounts, "Opportunity": deals}
+    return {name: sorted(rows, key=lambda row: (row["SystemModstamp"], row["Id"])) for name, rows in found.items()}
+
+
+def _account(number: int, name: str, phone: str, nation: str) -> Record:
+    return {
+        "Id": f"001Aq{number:010}IAA",
+        "Name": name,
+        "AccountNumber": str(number),
+        "Phone": phone,
+        "Industry": _INDUSTRIES[number % len(_INDUSTRIES)],
+        "BillingCountry": nation.title(),
+        **_stamps(number),
+    }
+
+
+def _opportunity(number: int, nation: str) -> Record:
+    stage = _STAGES[number // 3 % len(_STAGES)]
+    return {
+        "Id": f"006Aq{number:010}IAA",
+        "AccountId": f"001Aq{number:010}IAA",
+        "StageName": stage,
+        "Amount": None if number % 11 == 0 else number % 9973 * 10 + 0.5,
+        "CurrencyIsoCode": tpch.CURRENCIES.get(nation, "USD"),
+        "CloseDate": f"2026-{number % 12 + 1:02}-15",
+        "IsClosed": stage.startswith("Closed"),
+        "IsWon": stage == "Closed Won",
+        **_stamps(number),
+    }
+
+
+def _stamps(number: int) -> dict[str, Any]:
+    """Created before the first order; one record in a hundred changed on a day of July or August 2026."""
+    created = datetime(2019, 1, 1, tzinfo=UTC) + timedelta(seconds=number * 1999 % (360 * 86400))
+    changed = created
+    if number % 100 == 0:
+        changed = datetime(2026, 7, 1, tzinfo=UTC) + timedelta(days=number // 100 % 62, seconds=number % 86400)
+    return {
+        "IsDeleted": number % 700 == 0,
+        "CreatedDate": _stamp(created),
+        "SystemModstamp": _stamp(changed),
+    }
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.000+0000")
+
+
+class Org:
+    """The records, the sessions and cursors that are open, and the faults that are switched on."""
+
+    def __init__(self, records: Mapping[str, list[Record]]) -> None:
+        self.records = records
+        self.tokens: set[str] = set()
+        self.cursors: dict[str, tuple[list[Record], int]] = {}
+        self.faults: dict[str, int] = {}
+        self.issued = 0
+
+    def fault(self, name: str) -> bool:
+        """Whether a fault is on for this request; each request uses one of its times up."""
+        left = self.faults.get(name, 0)
+        self.faults[name] = max(0, left - 1)
+        return left > 0
+
+    def fields(self, name: str) -> list[str]:
+        """An object's fields."""
+        gone = ["Industry", "StageName"] if self.faults.get("field_gone") else []
+        more = ["Surprise__c"] if self.faults.get("field_unknown") else []
+        return [field for field in self.records[name][0] if field not in gone] + more
+
+    def query(self, text: str) -> tuple[int, Any]:
+        """Status and body of a query's first page."""
+        said = _QUERY.fullmatch(text)
+        if said is None or said["object"] not in self.records:
+            return 400, [{"message": "unexpected token", "errorCode": "MALFORMED_QUERY"}]
+        start, end = (said[name].replace("Z", ".000+0000") for name in ("start", "end"))
+        rows = [row for row in self.records[said["object"]] if start <= row["SystemModstamp"] < end]
+        if said["fields"] == "COUNT()":
+            return 200, {"totalSize": len(rows), "done": True, "records": []}
+        names = said["fields"].split(", ")
+        for name in names:
+            if name not in self.fields(said["object"]):
+                message = f"\nSELECT {name}\n ^\nERROR at Row:1:Column:8\nNo such column '{name}' on entity"
+                return 400, [{"message": f"{message} '{said['object']}'.", "errorCode": "INVALID_FIELD"}]
+        identity = {"attributes": {"type": said["object"]}}
+        return 200, self.page([{**identity, **{name: row[name] for name in names}} for row in rows], 0)
+
+    def more(self, identifier: str) -> tuple[int, Any]:
+        """Status and body of a later page; a cursor is used once."""
+        found = self.cursors.pop(identifier, None)
+        if found is None or self.fault("cursor_gone"):
+            return 400, [{"message": "invalid query locator", "errorCode": "INVALID_QUERY_LOCATOR"}]
+        return 200, self.page(*found)
+
+    def page(self, rows: list[Record], at: int) -> dict[str, Any]:
+        """The rows from `at`, and where the rest are."""
+        end = at + PAGE_RECORDS
+        page: dict[str, Any] = {"totalSize": len(rows), "done": end >= len(rows), "records": rows[at:end]}
+        if not page["done"]:
+            self.issued += 1
+            identifier = f"0r8Aq{self.issued:010}AAA-{end}"
+            self.cursors[identifier] = (rows, end)
+            page["nextRecordsUrl"] = f"{_DATA}query/{identifier}"
+        return page
+
+
+def handler_of(org: Org) -> type[BaseHTTPRequestHandler]:
+    """What answers requests for an org."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+            if self.path == "/faults":
+                asked = json.loads(body)
+                org.faults[asked["name"]] = asked["times"]
+                return self._answer(200, {})
+            form = {name: values[0] for name, values in parse_qs(body).items()}
+            if (form.get("client_id"), form.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET) or org.fault("refused"):
+                said = {"error": "invalid_client", "error_description": "invalid client credentials"}
+                return self._answer(401, said)
+            org.issued += 1
+            token = f"00DAq!{org.issued}"
+            org.tokens.add(token)
+            mine = f"http://{self.headers['Host']}"
+            return self._answer(200, {"access_token": token, "instance_url": mine, "token_type": "Bearer"})
+
+        def do_GET(self) -> None:
+            url = urlsplit(self.path)
+            if org.fault("expired"):
+                org.tokens.clear()
+            if self.headers.get("Authorization", "").removeprefix("Bearer ") not in org.tokens:
+                message = "Session expired or invalid"
+                return self._answer(401, [{"message": message, "errorCode": "INVALID_SESSION_ID"}])
+            if org.fault("too_many"):
+                return self._answer(429, [{"message": "slow down", "errorCode": "TOO_MANY"}], {"Retry-After": "0"})
+            if org.fault("limit"):
+                said = {"message": "TotalRequests Limit exceeded.", "errorCode": "REQUEST_LIMIT_EXCEEDED"}
+                return self._answer(403, [said])
+            if org.fault("down"):
+                return self._answer(503, [{"message": "unavailable", "errorCode": "SERVER_UNAVAILABLE"}])
+            return self._answer(*self._found(url.path.removeprefix(_DATA), parse_qs(url.query)))
+
+        def _found(self, path: str, asked: Mapping[str, list[str]]) -> tuple[int, Any]:
+            if path.strip("/") in ("query", "queryAll"):
+                return org.query(asked["q"][0])
+            if path.startswith(("query/", "queryAll/")):
+                return org.more(path.split("/")[1])
+            if (name := path.removeprefix("sobjects/").removesuffix("/describe")) in org.records:
+                return 200, {"fields": [{"name": each, "custom": each.endswith("__c")} for each in org.fields(name)]}
+            return 404, [{"message": "The requested resource does not exist", "errorCode": "NOT_FOUND"}]
+
+        def _answer(self, status: int, body: Any, headers: Mapping[str, str] | None = None) -> None:
+            data = json.dumps(body).encode()
+            if "records" in body and body["records"] and org.fault("truncated"):
+                data = data[: len(data) // 2]
+            self.send_response(status)
+            for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: Any) -> None:
+            """Nothing: the addresses of requests are no news."""
+
+    return Handler
+
+
+def main() -> None:
+    """Serve on loopback until the parent dies."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--tpch", type=Path, required=True)
+    arguments = parser.parse_args()
+    die_with_parent()
+    query = tpch.CUSTOMERS_SQL.format(folder=tpch.generate(arguments.tpch))
+    customers = duckdb.sql(f"SELECT customer_id, name, phone, nation FROM ({query})").fetchall()  # noqa: S608
+    org = Org(records_of(customers))
+    ThreadingHTTPServer(("127.0.0.1", arguments.port), handler_of(org)).serve_forever()
+
+
+if __name__ == "__main__":
+    main()
