@@ -28,8 +28,8 @@ CLIENT_ID, CLIENT_SECRET = "laptop", "laptop-only"
 PROSPECTS = 40
 _DATA = "/services/data/v64.0/"
 _QUERY = re.compile(
-    r"SELECT (?P<fields>.+) FROM (?P<object>\w+) WHERE SystemModstamp >= (?P<start>\S+) AND SystemModstamp < (?P<end>\S+)"
-    r"( ORDER BY SystemModstamp, Id)?"
+    r"SELECT (?P<fields>.+) FROM (?P<object>\w+)"
+    r" WHERE SystemModstamp >= (?P<start>\S+) AND SystemModstamp < (?P<end>\S+)( ORDER BY SystemModstamp, Id)?"
 )
 _STAGES = ("Prospecting", "Proposal/Price Quote", "Closed Won", "Closed Lost")
 _INDUSTRIES = ("Retail", "Manufacturing", "Construction", "Apparel", None)

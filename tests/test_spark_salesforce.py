@@ -1,0 +1,219 @@
+"""Salesforce read by its real client, from the stand-in that the laptop cloud runs."""
+
+import json
+import subprocess
+import sys
+import urllib.request
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import boto3
+import pytest
+from moto import mock_aws
+from spark_session import quiet, spark  # noqa: F401
+
+from contracts import contract as contracts
+from contracts.errors import AssayError, ContractViolationError, InvalidRequestError, SourceUnavailableError
+from local.home import ROOT
+from local.processes import free_port, wait_for_port
+from local.standins import salesforce as standin
+from spark_jobs.lake import Lake
+from spark_jobs.row_rules import received_schema
+from spark_jobs.sources import salesforce
+from spark_jobs.sources.rest import Patience, told_by_a_task
+from spark_jobs.sources.salesforce import read_object
+
+pytestmark = quiet
+ACCOUNTS = contracts.load("salesforce_accounts_bronze")
+OPPORTUNITIES = contracts.load("salesforce_opportunities_bronze")
+END = datetime(2026, 9, 1, tzinfo=UTC)
+SHORT = Patience(seconds=5, first_wait_seconds=0.01, longest_wait_seconds=0.02, attempts=3)
+
+
+def at(day):
+    return datetime(2026, 7, day, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def port():
+    port = free_port()
+    command = [sys.executable, "-m", "local.standins.salesforce", "--port", str(port)]
+    process = subprocess.Popen([*command, "--tpch", str(ROOT / "build" / "tpch")], cwd=ROOT)
+    assert wait_for_port(port, 120)
+    yield port
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def secret_arn(port, monkeypatch):
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    with mock_aws():
+        client = boto3.client("secretsmanager")
+        yield client.create_secret(Name="salesforce", SecretString=json.dumps(standin.secret(port)))["ARN"]
+
+
+@pytest.fixture
+def fault(port):
+    """Switches a fault on for some requests; all are off when the test is over."""
+    names = []
+
+    def switch(name, times):
+        names.append(name)
+        body = json.dumps({"name": name, "times": times}).encode()
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/faults", data=body).close()
+
+    yield switch
+    for name in set(names):
+        switch(name, 0)
+
+
+@pytest.fixture
+def lake(spark):  # noqa: F811
+    return Lake(spark, store=None, request=None)
+
+
+@pytest.fixture
+def in_this_process(spark):  # noqa: F811
+    """Read the windows here instead of in Spark's workers; gives a function that reads them."""
+
+    def read(contract, arn, start, end):
+        fields = tuple(field.name for field in contract.fields)
+        wanted = salesforce.Wanted(
+            source=contract.source_name, secret_arn=arn, object=contract.source["object"], fields=fields,
+            dataset=contract.dataset, version=contract.version, patience=SHORT,
+        )  # fmt: skip
+        session = salesforce._session(wanted)
+        salesforce.check_fields(contract, salesforce._described(session, wanted))
+        windows = salesforce._windows(session, wanted, start or salesforce.FIRST_CHANGE, end)
+        reader = salesforce.SalesforceReader(received_schema(contract), wanted, windows)
+        rows = []
+        for partition in reader.partitions():
+            try:
+                rows += [row for batch in reader.read(partition) for row in batch.to_pylist()]
+            except RuntimeError as error:
+                raise told_by_a_task(error) or error from None
+        return rows, windows
+
+    return read
+
+
+def test_the_whole_history_comes_in_windows_and_each_record_once(in_this_process, secret_arn):
+    rows, windows = in_this_process(ACCOUNTS, secret_arn, None, END)
+    assert len(rows) == len({row["Id"] for row in rows}) == 15_000 + standin.PROSPECTS
+    assert len(windows) > 1
+    assert sum(row["AccountNumber"] is None for row in rows) == standin.PROSPECTS
+    assert any(row["IsDeleted"] for row in rows)
+
+
+def test_an_interval_gives_its_records_and_no_others(in_this_process, secret_arn):
+    rows, _ = in_this_process(ACCOUNTS, secret_arn, at(8), at(9))
+    assert rows
+    assert all(at(8) <= row["SystemModstamp"].replace(tzinfo=UTC) < at(9) for row in rows)
+
+
+def test_values_are_typed_as_the_contract_says(in_this_process, secret_arn):
+    rows, _ = in_this_process(OPPORTUNITIES, secret_arn, None, END)
+    first = next(row for row in rows if row["Id"] == "006Aq0000000003IAA")
+    assert first["Amount"] == Decimal("30.50")
+    assert (first["StageName"], first["IsClosed"], str(first["CloseDate"])) == (
+        "Proposal/Price Quote",
+        False,
+        "2026-04-15",
+    )
+    assert len(rows) == 5_000
+    assert {row["AccountId"] for row in rows} == {row["Id"].replace("006", "001", 1) for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("name", "times"),
+    [
+        pytest.param("too_many", 2, id="429-with-retry-after"),
+        pytest.param("down", 2, id="503"),
+        pytest.param("limit", 2, id="request-limit"),
+        pytest.param("truncated", 1, id="truncated-page"),
+        pytest.param("expired", 1, id="session-ends"),
+        pytest.param("cursor_gone", 1, id="cursor-released"),
+        pytest.param("refused", 1, id="secret-just-rotated"),
+    ],
+)
+def test_what_passes_is_waited_for_and_loses_nothing(in_this_process, secret_arn, fault, name, times):
+    fault(name, times)
+    rows, _ = in_this_process(OPPORTUNITIES, secret_arn, None, END)
+    assert len({row["Id"] for row in rows}) == len(rows) == 5_000
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "words"),
+    [
+        pytest.param(
+            "too_many", SourceUnavailableError, "salesforce_opportunities: asked 3 times.*status 429", id="429"
+        ),
+        pytest.param("down", SourceUnavailableError, "status 503", id="503"),
+        pytest.param("limit", SourceUnavailableError, "REQUEST_LIMIT_EXCEEDED", id="request-limit"),
+        pytest.param("truncated", SourceUnavailableError, "no whole answer", id="truncated-page"),
+        pytest.param("expired", SourceUnavailableError, "again after a new sign-in", id="session-ends"),
+        pytest.param("cursor_gone", SourceUnavailableError, "ten a user", id="cursor-released"),
+        pytest.param("refused", SourceUnavailableError, "invalid_client.*have its secret put right", id="secret"),
+        pytest.param("field_gone", ContractViolationError, "StageName breaks rule required", id="field-gone"),
+        pytest.param("field_unknown", ContractViolationError, "Surprise__c breaks rule additional", id="field-unknown"),
+    ],
+)
+def test_what_stays_fails_with_a_clear_cause(in_this_process, secret_arn, fault, name, error, words):
+    fault(name, 1000)
+    with pytest.raises(AssayError, match=words) as refused:
+        in_this_process(OPPORTUNITIES, secret_arn, None, END)
+    assert type(refused.value) is error
+    assert standin.CLIENT_SECRET not in str(refused.value)
+
+
+def test_an_interval_without_records_gives_none(lake, secret_arn):
+    start = datetime(2031, 1, 1, tzinfo=UTC)
+    assert read_object(lake, ACCOUNTS, secret_arn, start, datetime(2031, 2, 1, tzinfo=UTC), SHORT) is None
+
+
+def test_without_a_secret_nothing_is_asked(lake):
+    with pytest.raises(InvalidRequestError, match="names no secret"):
+        read_object(lake, ACCOUNTS, None, None, END, SHORT)
+
+
+@pytest.fixture
+def workers_with_the_secret(port, monkeypatch):
+    """Spark's workers are processes without this one's Secrets Manager: theirs is put in place in the task."""
+    source_of, held = salesforce.source_of, standin.secret(port)
+
+    def source(wanted, windows):
+        class Reader(salesforce.SalesforceReader):
+            def read(self, partition):
+                from spark_jobs.sources import credentials
+
+                credentials._current = lambda _: held
+                yield from super().read(partition)
+
+        class Source(source_of(wanted, windows)):
+            def reader(self, schema):
+                return Reader(schema, wanted, windows)
+
+        return Source
+
+    monkeypatch.setattr(salesforce, "source_of", source)
+
+
+def test_spark_reads_the_records_and_its_plan_holds_no_secret(lake, secret_arn, workers_with_the_secret, capfd):
+    rows = read_object(lake, OPPORTUNITIES, secret_arn, None, END, SHORT)
+    rows.explain("extended")
+    output = capfd.readouterr()
+    assert standin.CLIENT_SECRET not in output.out + output.err
+    assert rows.count() == 5_000
+    assert set(rows.columns) == {*(field.name for field in OPPORTUNITIES.fields), "_file", "_received_at"}
+    assert rows.where("_received_at <> SystemModstamp or _file is not null").count() == 0
+
+
+def test_an_error_of_a_task_reaches_the_driver_as_itself(lake, secret_arn, workers_with_the_secret, fault):
+    rows = read_object(lake, OPPORTUNITIES, secret_arn, None, END, SHORT)
+    fault("down", 1000)
+    with pytest.raises(Exception, match="assay-error") as failed:
+        rows.collect()
+    told = told_by_a_task(failed.value)
+    assert isinstance(told, SourceUnavailableError)
+    assert "status 503; redrive" in str(told)
