@@ -231,7 +231,7 @@ def main() -> None:
     arguments = parser.parse_args()
     die_with_parent()
     query = tpch.CUSTOMERS_SQL.format(folder=tpch.generate(arguments.tpch))
-    customers = duckdb.sql(f"SELECT customer_id, name, phone, nation FROM ({query})").fetchall()  # noqa: S608
+    customers = duckdb.connect().execute(f"SELECT customer_id, name, phone, nation FROM ({query})").fetchall()  # noqa: S608
     org = Org(records_of(customers))
     ThreadingHTTPServer(("127.0.0.1", arguments.port), handler_of(org)).serve_forever()
 

@@ -25,7 +25,7 @@ from spark_jobs.sources.credentials import CredentialsRefusedError, signed_in
 T = TypeVar("T")
 U = TypeVar("U")
 
-_TOLD = re.compile(r"assay-error (\{.*\}) assay-end")
+_TOLD = re.compile(r'assay-error (\{"error": .*\}) assay-end')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,23 +120,20 @@ class SignedIn(Generic[T]):
             InvalidRequestError: there is no secret.
             SourceUnavailableError: the source did not answer, or refused the credentials twice.
         """
-        if self._client is not None:
+        refused = None
+        for _ in range(2):
+            client = self._client or signed_in(self._source, self._secret_arn, self._sign_in_patiently)
             try:
-                return self._patiently(request, self._client)
-            except CredentialsRefusedError:
-                self._client = None
-        client = self._client = signed_in(self._source, self._secret_arn, self._sign_in_patiently)
-        try:
-            return self._patiently(request, client)
-        except CredentialsRefusedError as error:
-            self._client = None
-            raise SourceUnavailableError(
-                f"{self._source}: {error}, and again after a new sign-in; have its secret and its user's rights put"
-                " right, then redrive"
-            ) from None
-
-    def _patiently(self, request: Callable[[T], U], client: T) -> U:
-        return patiently(self._source, lambda: request(client), self._patience)
+                answer = patiently(self._source, lambda client=client: request(client), self._patience)  # type: ignore[misc]
+            except CredentialsRefusedError as error:
+                self._client, refused = None, error
+            else:
+                self._client = client
+                return answer
+        raise SourceUnavailableError(
+            f"{self._source}: {refused}, and again after a new sign-in; have its secret and its user's rights put"
+            " right, then redrive"
+        )
 
     def _sign_in_patiently(self, secret: Mapping[str, Any]) -> T:
         return patiently(self._source, lambda: self._sign_in(secret), self._patience)
@@ -198,7 +195,9 @@ def told_to_the_driver() -> Iterator[None]:
     except AssayError as error:
         arguments = error.__reduce__()[1]
         told = json.dumps({"error": type(error).__name__, "arguments": list(arguments)})
-        raise RuntimeError(f"assay-error {told} assay-end") from None
+        # in one piece, for a traceback quotes the line that raises
+        message = f"assay-error {told} assay-end"
+        raise RuntimeError(message) from None
 
 
 def told_by_a_task(error: BaseException) -> AssayError | None:

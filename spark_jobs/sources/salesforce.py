@@ -41,7 +41,7 @@ from spark_jobs.sources.rest import (
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]
-    import requests  # type: ignore[import-untyped]
+    import requests
 
 T = TypeVar("T")
 
@@ -169,7 +169,7 @@ def sign_in(secret: Mapping[str, Any]) -> Any:
     Source: Salesforce Help, "OAuth 2.0 Client Credentials Flow" (the token endpoint of My Domain)
     """
     import requests
-    from simple_salesforce import Salesforce
+    from simple_salesforce.api import Salesforce
 
     mine = str(secret.get("instance_url", "")).rstrip("/")
     at = urlsplit(mine)
