@@ -36,6 +36,11 @@ CREDENTIALS = {
         keys=("account", "user", "database", "schema", "warehouse", "role"),
         generated="password",
     ),
+    "salesforce": Credentials(
+        description="Client credentials of a read-only integration user; fill in after the first deployment",
+        keys=("instance_url", "client_id"),
+        generated="client_secret",
+    ),
 }
 KINDS = ("files", *CREDENTIALS)
 

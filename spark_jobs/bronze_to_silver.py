@@ -20,7 +20,7 @@ from spark_jobs.lake import distinct_dates
 from spark_jobs.quarantine import as_json, run_columns
 from spark_jobs.receipts import Lineage, Outcome, Rejected, TableReceipt
 from spark_jobs.rejections import REJECTED_BY, mark, of_dataset, quarantine
-from spark_jobs.transforms import orders, rates
+from spark_jobs.transforms import opportunities, orders, rates
 from spark_jobs.transforms.newest import EXISTING, newer_than
 
 
@@ -51,6 +51,10 @@ def _standardise_orders(_: Contract, bronze: DataFrame) -> DataFrame:
     return orders.standardise(bronze)
 
 
+def _standardise_opportunities(_: Contract, bronze: DataFrame) -> DataFrame:
+    return opportunities.standardise(bronze)
+
+
 SILVER_TABLES = (
     SilverTable(
         name="silver/fx_rates",
@@ -69,6 +73,15 @@ SILVER_TABLES = (
         order=orders.ORDER,
         standardise=_standardise_orders,
         lineage=orders.LINEAGE,
+    ),
+    SilverTable(
+        name="silver/opportunities",
+        source="salesforce_opportunities",
+        date=None,
+        key=opportunities.KEY,
+        order=opportunities.ORDER,
+        standardise=_standardise_opportunities,
+        lineage=opportunities.LINEAGE,
     ),
 )
 

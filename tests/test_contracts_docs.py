@@ -85,8 +85,11 @@ def test_there_is_an_index_and_a_page_for_each_version(site):
         "fx_rates_silver/1-1-0.html",
         "hubspot_contacts_bronze/1-0-0.html",
         "kpi_daily_gold/1-0-0.html",
+        "opportunities_silver/1-0-0.html",
         "orders_silver/1-1-0.html",
         "quality_results/1-0-0.html",
+        "salesforce_accounts_bronze/1-0-0.html",
+        "salesforce_opportunities_bronze/1-0-0.html",
         "snowflake_orders_bronze/1-0-0.html",
         "snowflake_orders_bronze/1-1-0.html",
     }

@@ -18,6 +18,8 @@ from test_day_2_contract_broken import assert_fails_until_put_right
 
 from ops import laptop as cloud
 from ops import show
+from spark_jobs.bronze_to_silver import SILVER_TABLES
+from spark_jobs.gold_tables import GOLD_TABLES
 
 FIRST = datetime.date(2020, 2, 27)  # a Thursday: a day of rates follows, then a weekend without
 ASSAY = str(Path(sys.executable).with_name("assay"))
@@ -161,7 +163,7 @@ def test_the_catalog_knows_every_table(laptop, next_day):
         for database in glue.get_databases()["DatabaseList"]
     }
     assert names["assay_local_gold"] == {table.name.removeprefix("gold/") for table in GOLD_TABLES}
-    assert names["assay_local_silver"] == {"orders", "fx_rates"}
+    assert names["assay_local_silver"] == {table.name.removeprefix("silver/") for table in SILVER_TABLES}
 
 
 def test_lineage_leads_from_gold_to_the_sources(laptop, next_day):
