@@ -55,3 +55,17 @@ def _tables(target: Platform) -> None:
     )
     records = sorted(revenue.to_pylist(), key=lambda row: (row["revenue_date"], row["currency"]))
     show.CONSOLE.print(show.rows("gold.fct_daily_revenue, the last two days", records))
+    kpis = lake.table(target, "gold/kpi_daily").to_pyarrow_table(filters=[("kpi_date", ">=", HISTORY_UNTIL)])
+    figures = sorted(kpis.drop_columns(["_run_id"]).to_pylist(), key=lambda row: row["kpi_date"])
+    show.CONSOLE.print(show.rows("gold.kpi_daily, the last two days", figures))
+    customers = lake.table(target, "gold/customer_segments").to_pyarrow_table(columns=["segment", "revenue_eur"])
+    segments = customers.group_by("segment").aggregate([([], "count_all"), ("revenue_eur", "sum")]).to_pylist()
+    show.CONSOLE.print(
+        show.rows(
+            "gold.customer_segments",
+            [
+                {"segment": row["segment"], "customers": row["count_all"], "revenue_eur": row["revenue_eur_sum"]}
+                for row in sorted(segments, key=lambda row: -row["revenue_eur_sum"])
+            ],
+        )
+    )
