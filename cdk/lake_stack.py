@@ -12,6 +12,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from cdk.analysts import Analysts
 from cdk.names import Names
 from cdk.settings import Settings
 from cdk.sources import CREDENTIALS, Credentials, systems
@@ -39,10 +40,14 @@ class LakeStack(cdk.Stack):
             for system in sorted(set(systems(settings.sources).values()))
         }
         self._databases(lake)
+        self._results_bucket(settings.analysts.results_days, access_logs)
+        analysts = Analysts(self, "Analysts", names=names, settings=settings.analysts, retain=settings.retain)
 
         cdk.CfnOutput(self, "LakeBucketName", value=lake.bucket_name)
         cdk.CfnOutput(self, "CodeBucketName", value=code.bucket_name)
         cdk.CfnOutput(self, "LedgerTableName", value=ledger.table_name)
+        cdk.CfnOutput(self, "AnalystRoleArn", value=analysts.role_arn)
+        cdk.CfnOutput(self, "AnalystWorkGroup", value=names.workgroup)
         for system, arn in self.secret_arns.items():
             cdk.CfnOutput(self, f"{system.capitalize()}SecretArn", value=arn)
 
@@ -63,16 +68,29 @@ class LakeStack(cdk.Stack):
     def _code_bucket(self, access_logs: s3.IBucket | None) -> s3.Bucket:
         return self._bucket("CodeBucket", self._names.code_bucket, rules=[], access_logs=access_logs)
 
+    def _results_bucket(self, days: int, access_logs: s3.IBucket | None) -> None:
+        expiry = s3.LifecycleRule(id="expire", expiration=cdk.Duration.days(days))
+        # without versions what expires is gone, and anybody's query can be asked again
+        self._bucket(
+            "ResultsBucket", self._names.results_bucket, rules=[expiry], access_logs=access_logs, versioned=False
+        )
+
     def _access_log_bucket(self) -> s3.Bucket:
         expiry = s3.LifecycleRule(id="expire", expiration=cdk.Duration.days(ACCESS_LOG_DAYS))
         return self._bucket("AccessLogBucket", self._names.access_log_bucket, rules=[expiry], access_logs=None)
 
     def _bucket(
-        self, construct_id: str, name: str, *, rules: list[s3.LifecycleRule], access_logs: s3.IBucket | None
+        self,
+        construct_id: str,
+        name: str,
+        *,
+        rules: list[s3.LifecycleRule],
+        access_logs: s3.IBucket | None,
+        versioned: bool = True,
     ) -> s3.Bucket:
         tidy = s3.LifecycleRule(
             id="tidy",
-            noncurrent_version_expiration=cdk.Duration.days(30),
+            noncurrent_version_expiration=cdk.Duration.days(30) if versioned else None,
             abort_incomplete_multipart_upload_after=cdk.Duration.days(2),
             expired_object_delete_marker=not any(rule.expiration and not rule.prefix for rule in rules),
         )
@@ -80,7 +98,7 @@ class LakeStack(cdk.Stack):
             self,
             construct_id,
             bucket_name=name,
-            versioned=True,
+            versioned=versioned,
             encryption=s3.BucketEncryption.S3_MANAGED,
             enforce_ssl=True,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,

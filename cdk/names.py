@@ -50,6 +50,16 @@ class Names:
         return f"{self.prefix}-logs-{self.account}-{self.region}"
 
     @property
+    def results_bucket(self) -> str:
+        """The bucket of what analysts' queries answered."""
+        return f"{self.prefix}-results-{self.account}-{self.region}"
+
+    @property
+    def workgroup(self) -> str:
+        """The Athena workgroup of analysts."""
+        return self.named("analysts")
+
+    @property
     def ledger_table(self) -> str:
         """The DynamoDB table of runs, claims, tokens and leases."""
         return f"{self.prefix}-ledger"

@@ -82,6 +82,15 @@ class ArrivalSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AnalystSettings:
+    """Who may read gold in Athena, how much a query may scan, and how long its results are kept."""
+
+    principals: tuple[str, ...]
+    query_limit_gb: int
+    results_days: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """One stage. `architecture` is Lambda's word for it: arm64 or x86_64."""
 
@@ -103,6 +112,7 @@ class Settings:
     arrivals: ArrivalSettings
     notice_emails: tuple[str, ...]
     encrypt_notices: bool
+    analysts: AnalystSettings
     fail_from: Mapping[str, int | None]
 
 
@@ -218,6 +228,11 @@ def _settings(stage: str, values: Mapping[str, Any], quality: Mapping[str, Any],
         arrivals=ArrivalSettings(**values["arrivals"]),
         notice_emails=tuple(values["notices"]["emails"]),
         encrypt_notices=values["notices"]["encrypted"],
+        analysts=AnalystSettings(
+            principals=tuple(values["analysts"]["principals"]),
+            query_limit_gb=values["analysts"]["query_limit_gb"],
+            results_days=values["analysts"]["results_days"],
+        ),
         fail_from=quality["fail_from"],
     )
 

@@ -94,19 +94,24 @@ def test_there_is_a_catalog_database_per_layer_and_one_for_the_audit(stage):
     assert names == {f"assay_{stage}_{name}" for name in ("bronze", "silver", "gold", "quality")}
 
 
-@pytest.mark.parametrize(("stage", "buckets"), [("local", 2), ("dev", 3), ("prod", 3)])
+@pytest.mark.parametrize(("stage", "buckets"), [("local", 3), ("dev", 4), ("prod", 4)])
 def test_access_is_logged_where_the_stage_says_so(stage, buckets):
     found = resources(stage, "AWS::S3::Bucket")
     assert len(found) == buckets
     logged = [each for each in found.values() if "LoggingConfiguration" in each["Properties"]]
-    assert len(logged) == (2 if buckets == 3 else 0)
+    assert len(logged) == (3 if buckets == 4 else 0)
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_outputs_that_others_read(stage):
-    assert {"LakeBucketName", "CodeBucketName", "LedgerTableName", "SnowflakeSecretArn"} <= set(
-        template(stage, "lake")["Outputs"]
-    )
+    assert {
+        "LakeBucketName",
+        "CodeBucketName",
+        "LedgerTableName",
+        "SnowflakeSecretArn",
+        "AnalystRoleArn",
+        "AnalystWorkGroup",
+    } <= set(template(stage, "lake")["Outputs"])
     assert {"ApplicationId", "DailyBatchArn", "FileArrivalArn", "NoticeTopicArn"} <= set(
         template(stage, "pipeline")["Outputs"]
     )

@@ -55,7 +55,7 @@ def test_every_permission_is_written_out_in_its_role(stage):
 @pytest.mark.parametrize("stage", STAGES)
 def test_there_is_one_role_per_actor(stage):
     names = sorted(role["Properties"]["RoleName"] for role in resources(stage, "AWS::IAM::Role").values())
-    actors = (*FUNCTIONS, *JOBS, "daily-batch", "file-arrival", "scheduler")
+    actors = (*FUNCTIONS, *JOBS, "daily-batch", "file-arrival", "scheduler", "analyst")
     assert names == sorted(f"assay-{stage}-{actor}" for actor in actors)
 
 

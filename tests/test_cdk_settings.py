@@ -69,6 +69,24 @@ def test_arrivals_that_cannot_be_gathered_so_are_refused(config, key, value):
         settings.load("dev", config=config)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        pytest.param("analysts.principals", [], id="nobody"),
+        pytest.param("analysts.principals", ["*"], id="everybody"),
+        pytest.param("analysts.principals", ["role/*"], id="every-role"),
+        pytest.param("analysts.principals", ["arn:aws:iam::333333333333:root"], id="another-account"),
+        pytest.param("analysts.query_limit_gb", 0, id="no-query"),
+        pytest.param("analysts.results_days", 0, id="no-result"),
+        pytest.param("analysts", KeyError, id="missing"),
+    ],
+)
+def test_analysts_that_cannot_be_meant_are_refused(config, key, value):
+    change(config, key, value)
+    with pytest.raises(settings.SettingsError, match="analysts"):
+        settings.load("dev", config=config)
+
+
 def test_local_takes_the_architecture_of_the_machine_and_has_no_network():
     local = settings.load("local", host="arm64")
     assert (local.architecture, local.network, local.account) == ("arm64", None, "000000000000")
