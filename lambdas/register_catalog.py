@@ -11,14 +11,17 @@ from lambdas.catalog import register, table_input
 from lambdas.payloads import Json, texts_of
 from lambdas.receipts import Lake
 from lambdas.settings import CatalogSettings
-from lambdas.summary import shared_tables
+from lambdas.summary import committed_tables
 
 AUDIT = "quality"
 
 
 @runtime.handler
 def lambda_handler(event: Mapping[str, Any]) -> Json:
-    """Register every shared table that the run wrote, the audit of its checks among them.
+    """Register every shared table that the run saw, the audit of its checks among them.
+
+    A definition changes with the table: one that the run did not commit to is registered when it is missing, and left
+    alone when it is there, for a newer contract's columns come with the first commit under it.
 
     Args:
         event: run_id, receipts.
@@ -27,13 +30,18 @@ def lambda_handler(event: Mapping[str, Any]) -> Json:
     """
     settings = runtime.settings(CatalogSettings)
     receipts = Lake(aws.s3(), settings.lake_bucket).receipts(texts_of(event, "receipts"))
-    written = shared_tables(receipts)
+    committed = committed_tables(receipts)
     # every check writes the audit, and no receipt counts its rows as data
-    known = [each for each in contracts.load_all() if each.table in written or each.layer == AUDIT]
+    known = [each for each in contracts.load_all() if each.table in committed or each.layer == AUDIT]
     changed = [
         contract.table
         for contract in known
-        if register(aws.glue(), settings.glue_databases[contract.layer], table_input(contract, settings.lake_bucket))
+        if register(
+            aws.glue(),
+            settings.glue_databases[contract.layer],
+            table_input(contract, settings.lake_bucket),
+            may_change=committed.get(contract.table, True),
+        )
     ]
     runtime.log("catalog registered", tables=len(known), tables_changed=changed)
     return {"tables": [contract.table for contract in known], "changed": len(changed)}

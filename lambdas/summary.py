@@ -23,6 +23,17 @@ def shared_tables(receipts: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     return rows
 
 
+def committed_tables(receipts: Iterable[Mapping[str, Any]]) -> dict[str, bool]:
+    """Whether the run itself committed to it, by shared table; without those that no run has committed to yet."""
+    found: dict[str, bool] = {}
+    for receipt in receipts:
+        for each in receipt.get("tables") or []:
+            table, after = str(each["table"]), each.get("version_after")
+            if table.startswith(LAYERS) and each.get("path", table) == table and after is not None:
+                found[table] = found.get(table, False) or after != each.get("version_before")
+    return found
+
+
 def seconds_of(receipt: Mapping[str, Any]) -> float:
     """How long a job ran, by its receipt."""
     started, ended = from_iso(receipt.get("started_at")), from_iso(receipt.get("ended_at"))
