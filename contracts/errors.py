@@ -16,6 +16,7 @@ AssayError
     ReceiptMissingError           a step's receipt, or a table it names, is not there
     SparkJobFailedError           a job run ended without saying why
     SourceUnavailableError        a source did not answer, or changed while it was read
+        SourceFailedError         it did so for as long as its reader waits, or refused: asking again does not help
     RunSupersededError            another run has taken this one's place
     InvalidRequestError           the request names something that does not exist or is not allowed
 """
@@ -92,6 +93,13 @@ class SparkJobFailedError(AssayError):
 
 class SourceUnavailableError(AssayError):
     """A source did not answer, or changed while it was read."""
+
+
+class SourceFailedError(SourceUnavailableError):
+    """A source stayed silent for as long as its reader waits, or refused: a person is told at once.
+
+    No state retries it: the reader has waited, nearer to the fault and without reading again what it had.
+    """
 
 
 class RunSupersededError(AssayError):

@@ -55,6 +55,7 @@ NEVER_RETRIED = {
     "InvalidRequestError",
     "LeaseWaitOverError",
     "QualityGateClosedError",
+    "SourceFailedError",
     "UnknownContractError",
     "UnsupportedKeywordError",
 }

@@ -44,7 +44,7 @@ def shared(folder):
 def test_no_table_has_what_a_reader_could_not_read(lake):
     found = {str(path.relative_to(lake)): deltalake.DeltaTable(str(path)) for path in tables(lake)}
     layers = {name.split("/")[0] for name in found}
-    assert layers == {"bronze", "silver", "gold", "candidates", "quarantine", "quality"}
+    assert layers == {"bronze", "silver", "gold", "quarantine", "quality"}, "candidates are plain Parquet"
     assert {name: delta_readers.hindrances(table) for name, table in found.items()} == {name: [] for name in found}
     operations = Counter(each["operation"] for table in found.values() for each in table.history())
     assert operations["MERGE"] > 0, "a merge is among what was looked at"
@@ -69,7 +69,8 @@ def test_a_new_column_and_maintenance_leave_every_table_readable(spark, lake, tm
         address = f"delta.`{path}`"
         row = spark.read.format("delta").load(str(path)).limit(1).selectExpr("*", "1L AS added_later")
         row.write.format("delta").mode("append").option("mergeSchema", "true").save(str(path))
-        spark.sql(f"OPTIMIZE {address} ZORDER BY (`{contract.fields[0].name}`)")
+        has_statistics = contract.layer in ("silver", "gold")
+        spark.sql(f"OPTIMIZE {address}" + (f" ZORDER BY (`{contract.key[0]}`)" if has_statistics else ""))
         if contract.layer != "quality":  # append only
             DeltaTable.forPath(spark, str(path)).delete("added_later = 1")
             spark.sql(f"VACUUM {address} RETAIN 720 HOURS")

@@ -1,14 +1,24 @@
 """What sources behind an HTTP API share: waiting for them, signing in anew, and errors on their way out of a task."""
 
+import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import boto3
 import pytest
 from moto import mock_aws
+from pyspark import TaskContext
 
-from contracts.errors import ContractViolationError, InvalidRequestError, SourceUnavailableError
+from contracts.errors import (
+    ContractViolationError,
+    InvalidRequestError,
+    SourceFailedError,
+    SourceUnavailableError,
+)
+from ops.workflow_lint import SUBSTITUTIONS, lint
 from spark_jobs.sources.credentials import CredentialsRefusedError
 from spark_jobs.sources.rest import (
+    PATIENCE,
     Patience,
     SignedIn,
     TemporaryError,
@@ -20,6 +30,7 @@ from spark_jobs.sources.rest import (
     told_to_the_driver,
 )
 
+ROOT = Path(__file__).parents[1]
 SHORT = Patience(seconds=1, first_wait_seconds=0.01, longest_wait_seconds=0.02, attempts=4)
 
 
@@ -52,15 +63,42 @@ def test_a_source_that_comes_back_is_waited_for():
     assert ask.calls == 3
 
 
-def test_a_source_that_stays_away_is_unavailable_and_the_error_says_what_to_do():
-    with pytest.raises(SourceUnavailableError, match="deals: asked 4 times, the last answer was status 503; redrive"):
+def test_a_source_that_stays_away_has_failed_and_the_error_says_what_to_do():
+    with pytest.raises(SourceFailedError, match="deals: asked 4 times, the last answer was status 503; redrive"):
         patiently("deals", answers(TemporaryError("status 503")), SHORT)
 
 
 def test_a_wait_that_outlasts_the_patience_is_not_begun():
     ask = answers(TemporaryError("status 429", retry_after_seconds=3600))
-    with pytest.raises(SourceUnavailableError, match=r"asked once, .* asks to wait 3600 s"):
+    with pytest.raises(SourceFailedError, match=r"asked once, .* asks to wait 3600 s"):
         patiently("deals", ask, SHORT)
+
+
+def test_what_the_reader_has_waited_for_no_state_retries():
+    """A source that is down costs one patience before a person is told, not one a retry of the state."""
+    for path in sorted((ROOT / "state_machines").glob("*.asl.json")):
+        assert "SourceFailedError" not in path.read_text(), path.name
+    retried = lint_retrier("SourceFailedError")
+    assert [finding.rule for finding in retried] == ["retry"], "the lint refuses such a retrier"
+
+
+def lint_retrier(error):
+    """What the lint says of the ingest's state with one more retrier."""
+    definition = json.loads((ROOT / "state_machines" / "daily_batch.asl.json").read_text())
+    ingest = definition["States"]["IngestSources"]["ItemProcessor"]["States"]["IngestSource"]
+    ingest["Retry"].append({"ErrorEquals": [error], "MaxAttempts": 1})
+    found = lint(definition, file="x", substitutions=SUBSTITUTIONS["daily_batch.asl.json"])
+    return [each for each in found if each.state == "IngestSource"]
+
+
+def test_a_task_that_spark_tries_again_has_little_patience_left(secret_arn, monkeypatch):
+    context = TaskContext._getOrCreate()
+    try:
+        for attempt, seconds in ((0, 300), (1, 30), (3, 30)):
+            monkeypatch.setattr(context, "_attemptNumber", attempt, raising=False)
+            assert SignedIn("deals", secret_arn, dict, PATIENCE)._patience.seconds == seconds
+    finally:
+        TaskContext._setTaskContext(None)
 
 
 def test_an_error_that_will_not_pass_is_not_repeated():
@@ -82,7 +120,7 @@ def test_a_session_that_ends_is_renewed_with_the_secret_as_it_is_then(secret_arn
 def test_a_user_refused_again_after_a_new_sign_in_makes_the_source_unavailable(secret_arn):
     session = SignedIn("deals", secret_arn, lambda _: "client", SHORT)
     session.ask(answers("first"))
-    with pytest.raises(SourceUnavailableError, match="deals: no rights, and again after a new sign-in") as refused:
+    with pytest.raises(SourceFailedError, match="deals: no rights, and again after a new sign-in") as refused:
         session.ask(answers(CredentialsRefusedError("no rights")))
     assert "one" not in str(refused.value).split()
 
@@ -98,8 +136,8 @@ def test_without_a_secret_nothing_is_asked():
         pytest.param(401, CredentialsRefusedError, id="unauthorised"),
         pytest.param(429, TemporaryError, id="too-many-requests"),
         pytest.param(503, TemporaryError, id="down"),
-        pytest.param(400, SourceUnavailableError, id="bad-request"),
-        pytest.param(403, SourceUnavailableError, id="forbidden"),
+        pytest.param(400, SourceFailedError, id="bad-request"),
+        pytest.param(403, SourceFailedError, id="forbidden"),
     ],
 )
 def test_a_status_says_whether_to_ask_again(status, error):

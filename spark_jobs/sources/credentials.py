@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from contracts.errors import InvalidRequestError, SourceUnavailableError
+from contracts.errors import InvalidRequestError, SourceFailedError
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ def signed_in(source: str, secret_arn: str | None, sign_in: Callable[[Mapping[st
         sign_in: takes the secret; raises CredentialsRefusedError when the system does not accept it.
     Raises:
         InvalidRequestError: the request names no secret.
-        SourceUnavailableError: the credentials were refused twice.
+        SourceFailedError: the credentials were refused twice.
     Source: https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotating-secrets.html
     """
     if not secret_arn:
@@ -35,7 +35,7 @@ def signed_in(source: str, secret_arn: str | None, sign_in: Callable[[Mapping[st
         try:
             return sign_in(_current(secret_arn))
         except CredentialsRefusedError as error:
-            raise SourceUnavailableError(f"{source}: {error}; have its secret put right, then redrive") from None
+            raise SourceFailedError(f"{source}: {error}; have its secret put right, then redrive") from None
 
 
 def _current(secret_arn: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Generic, TypeVar
 
 from contracts import errors
-from contracts.errors import AssayError, SourceUnavailableError
+from contracts.errors import AssayError, SourceFailedError, SourceUnavailableError
 from spark_jobs.sources.credentials import CredentialsRefusedError, signed_in
 
 T = TypeVar("T")
@@ -39,6 +39,7 @@ class Patience:
 
 
 PATIENCE = Patience()
+LITTLE_PATIENCE = Patience(seconds=30.0, attempts=5)
 
 
 class TemporaryError(Exception):
@@ -62,7 +63,7 @@ def patiently(source: str, ask: Callable[[], T], patience: Patience) -> T:
         ask: one request. A wait that the source asks for is kept exactly, or not begun when it outlasts the patience.
         patience: how long and how often.
     Raises:
-        SourceUnavailableError: the patience is over.
+        SourceFailedError: the patience is over.
     """
     import tenacity
 
@@ -88,9 +89,24 @@ def patiently(source: str, ask: Callable[[], T], patience: Patience) -> T:
         times = "once" if asked == 1 else f"{asked} times"
         waits = error.retry_after_seconds
         longer = f" and asks to wait {waits:.0f} s" if waits is not None else ""
-        raise SourceUnavailableError(
+        raise SourceFailedError(
             f"{source}: asked {times}, the last answer was {error}{longer}; redrive the execution once it answers again"
         ) from None
+
+
+def _of_this_attempt(patience: Patience) -> Patience:
+    """Less patience in a task that Spark tries again: it does so three times, and each would wait as long as the first.
+
+    Source: https://spark.apache.org/docs/latest/configuration.html (spark.task.maxFailures)
+    """
+    from pyspark import TaskContext
+
+    task = TaskContext.get()
+    return patience if task is None or task.attemptNumber() == 0 else min(patience, LITTLE_PATIENCE, key=_lasts)
+
+
+def _lasts(patience: Patience) -> float:
+    return patience.seconds
 
 
 class SignedIn(Generic[T]):
@@ -106,7 +122,7 @@ class SignedIn(Generic[T]):
     def __init__(
         self, source: str, secret_arn: str | None, sign_in: Callable[[Mapping[str, Any]], T], patience: Patience
     ) -> None:
-        self._source, self._secret_arn, self._patience = source, secret_arn, patience
+        self._source, self._secret_arn, self._patience = source, secret_arn, _of_this_attempt(patience)
         self._sign_in = sign_in
         self._client: T | None = None
 
@@ -118,7 +134,7 @@ class SignedIn(Generic[T]):
                 sign-in: a token expires, and a secret is rotated, while a run reads.
         Raises:
             InvalidRequestError: there is no secret.
-            SourceUnavailableError: the source did not answer, or refused the credentials twice.
+            SourceFailedError: the source did not answer, or refused the credentials twice.
         """
         refused = None
         for _ in range(2):
@@ -130,7 +146,7 @@ class SignedIn(Generic[T]):
             else:
                 self._client = client
                 return answer
-        raise SourceUnavailableError(
+        raise SourceFailedError(
             f"{self._source}: {refused}, and again after a new sign-in; have its secret and its user's rights put"
             " right, then redrive"
         )
@@ -148,14 +164,14 @@ def error_of_status(system: str, status: int, retry_after: str | None = None, co
         retry_after: the header, seconds or a date.
         code: the system's own name of the error; never its message, which quotes requests and data.
     Returns:
-        CredentialsRefusedError for 401; TemporaryError for 408, 425, 429 and 5xx; else SourceUnavailableError.
+        CredentialsRefusedError for 401; TemporaryError for 408, 425, 429 and 5xx; else SourceFailedError.
     """
     answer = f"{system}'s status {status}" + (f" ({code})" if code else "")
     if status == 401:
         return CredentialsRefusedError(f"{system} refused the credentials (status 401{code and f', {code}'})")
     if status in (408, 425, 429) or status >= 500:
         return TemporaryError(answer, retry_after_seconds=seconds_to_wait(retry_after))
-    return SourceUnavailableError(f"the answer was {answer}; see what the request lacks, then redrive the execution")
+    return SourceFailedError(f"the answer was {answer}; see what the request lacks, then redrive the execution")
 
 
 def seconds_to_wait(retry_after: str | None, now: datetime | None = None) -> float | None:
