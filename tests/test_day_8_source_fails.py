@@ -1,26 +1,132 @@
 """One source fails: its branch says why, what the others brought stands, and a redrive runs that branch alone."""
 
+import contextlib
 import datetime
 import json
 import urllib.request
+from dataclasses import dataclass
 
 import pytest
+import snowflake.connector
 from laptop import DAY, assert_equals_sources
 
 FIRST = datetime.date(2020, 5, 11)  # a Monday: a day of rates follows
-BRONZE = {source: f"bronze/{source}" for source in ("fx_rates", "snowflake_orders", "salesforce_opportunities")}
+FOR_EVER = 100_000
 
 pytestmark = pytest.mark.slow
 
 
-def switch(laptop, fault, times):
-    """Have the server that stands for Salesforce answer its next requests with a fault."""
-    secret = laptop.access._client("secretsmanager").get_secret_value(SecretId="assay/local/salesforce")
-    url = json.loads(secret["SecretString"])["instance_url"] + "/faults"
+def held(laptop, system):
+    """What Secrets Manager holds for the server that stands for a system."""
+    secret = laptop.access.secrets.get_secret_value(SecretId=f"assay/local/{system}")
+    return json.loads(secret["SecretString"])
+
+
+def hold(laptop, system, **parameters):
+    """Put parameters into a system's secret."""
+    found = json.dumps({**held(laptop, system), **parameters})
+    laptop.access.secrets.put_secret_value(SecretId=f"assay/local/{system}", SecretString=found)
+
+
+# Where the server of a system listens: each has `POST /faults`.
+ADDRESS = {
+    "salesforce": lambda secret: secret["instance_url"],
+    "snowflake": lambda secret: f"http://{secret['host']}:{secret['port']}",
+}
+
+
+def switch(laptop, system, fault, times):
+    """Have the server that stands for a system answer its next requests with a fault."""
     body = json.dumps({"name": fault, "times": times}).encode()
+    url = ADDRESS[system](held(laptop, system)) + "/faults"
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 (loopback)
     with urllib.request.urlopen(request) as answer:  # noqa: S310
         assert answer.status == 200
+
+
+@contextlib.contextmanager
+def switched(laptop, system, fault):
+    """The server answers nothing but the fault."""
+    switch(laptop, system, fault, FOR_EVER)
+    try:
+        yield
+    finally:
+        switch(laptop, system, fault, 0)
+
+
+@contextlib.contextmanager
+def with_secret(laptop, system, **parameters):
+    """The secret holds other values."""
+    before = held(laptop, system)
+    hold(laptop, system, **parameters)
+    try:
+        yield
+    finally:
+        hold(laptop, system, **before)
+
+
+@contextlib.contextmanager
+def snowflake_impatient(laptop, system, fault):
+    """The server answers nothing but the fault, and the connector asks for 5 s instead of minutes."""
+    with with_secret(laptop, system, login_timeout=5), switched(laptop, system, fault):
+        yield
+
+
+@contextlib.contextmanager
+def column_renamed(laptop, system, column):
+    """The relation's column has another name."""
+
+    def rename(old, new):
+        with contextlib.closing(snowflake.connector.connect(**held(laptop, system))) as connection:
+            connection.cursor().execute(f"ALTER TABLE ORDERS RENAME COLUMN {old} TO {new}")
+
+    rename(column, f"{column}_2")
+    try:
+        yield
+    finally:
+        rename(f"{column}_2", column)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A way in which a source fails.
+
+    `fault` is a context in which it does, called with the laptop, the system and `how`; `words` are in the cause.
+    """
+
+    source: str
+    system: str
+    fault: object
+    how: str | dict
+    error: str
+    words: tuple[str, ...]
+
+
+def salesforce(how, error, *words):
+    source = "salesforce_opportunities"
+    return pytest.param(
+        Failure(source=source, system="salesforce", fault=switched, how=how, error=error, words=(source, *words)),
+        id=f"salesforce-{how}",
+    )
+
+
+def in_snowflake(fault, how, error, *words):
+    case = Failure(source="snowflake_orders", system="snowflake", fault=fault, how=how, error=error, words=words)
+    return pytest.param(case, id=f"snowflake-{how}")
+
+
+# A further system joins with its address above, and its ways to fail here.
+FAILURES = [
+    salesforce("field_gone", "ContractViolationError", "StageName"),
+    salesforce("refused", "SourceFailedError", "have its secret put right"),
+    salesforce("too_many", "SourceFailedError", "status 429"),
+    salesforce("down", "SourceFailedError", "status 503"),
+    salesforce("truncated", "SourceFailedError", "no whole answer"),
+    in_snowflake(snowflake_impatient, "down", "SourceFailedError", "did not answer within 5 s"),
+    in_snowflake(snowflake_impatient, "too_many", "SourceFailedError", "did not answer within 5 s"),
+    in_snowflake(switched, "refused", "SourceFailedError", "snowflake_orders", "have its secret put right"),
+    in_snowflake(column_renamed, "clerk", "ContractViolationError", "snowflake_orders_bronze", "clerk"),
+]
 
 
 def ingests(progress):
@@ -32,29 +138,68 @@ def ingests(progress):
     return found
 
 
-def test_a_field_that_is_gone_fails_one_branch_and_a_redrive_runs_that_branch(laptop):
-    before = {source: laptop.version(table) for source, table in BRONZE.items()}
-    gold = laptop.version("gold/kpi_daily")
-    switch(laptop, "field_gone", 1_000)
-    failed = laptop.run(FIRST)
+def bronze(laptop, sources):
+    return {source: laptop.version(f"bronze/{source}") for source in sources}
+
+
+@pytest.fixture(scope="module")
+def days():
+    """A day of its own for each failure."""
+    return iter(FIRST + DAY * number for number in range(1, 100))
+
+
+@pytest.fixture(scope="module")
+def sources(laptop):
+    """The sources of the stage, after a first day that took all of them."""
+    ended = laptop.run(FIRST)
+    assert ended.status == "SUCCEEDED", ended.failure
+    return sorted(ingests(ended))
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_failure_costs_one_branch_and_a_redrive_runs_that_branch(laptop, sources, days, failure):
+    day = next(days)
+    before, gold = bronze(laptop, sources), laptop.version("gold/kpi_daily")
+    with failure.fault(laptop, failure.system, failure.how):
+        failed = laptop.finish(laptop.start(day), timeout_seconds=420)
     assert failed.status == "FAILED"
-    assert (failed.failure.state, failed.failure.error) == ("IngestSource", "ContractViolationError")
-    assert "salesforce_opportunities_bronze" in failed.failure.cause
-    assert "StageName" in failed.failure.cause
-    after = {source: laptop.version(table) for source, table in BRONZE.items()}
-    assert {source for source in BRONZE if after[source] != before[source]} == {"fx_rates", "snowflake_orders"}
+    assert (failed.failure.state, failed.failure.error) == ("IngestSource", failure.error)
+    for word in failure.words:
+        assert word in failed.failure.cause
+    others = [source for source in sources if source != failure.source]
+    once = dict.fromkeys(sources, 1)
+    assert ingests(failed) == once, "a person is told at once, and no other branch is run again"
+    after = bronze(laptop, sources)
+    assert after[failure.source] == before[failure.source]
+    assert after["fx_rates" if failure.source != "fx_rates" else "snowflake_orders"] is not None
     assert laptop.version("gold/kpi_daily") == gold
-    switch(laptop, "field_gone", 0)
     mended = laptop.redrive(failed)
     assert mended.status == "SUCCEEDED", mended.failure
-    assert ingests(mended) == {"fx_rates": 1, "snowflake_orders": 1, "salesforce_opportunities": 2}
-    assert_equals_sources(laptop, FIRST)
+    assert ingests(mended) == {**once, failure.source: 2}
+    assert {source: bronze(laptop, others)[source] for source in others} == {source: after[source] for source in others}
+    assert_equals_sources(laptop, day)
 
 
-def test_what_passes_within_the_reader_s_patience_costs_no_redrive(laptop):
+def test_a_wrong_password_that_is_put_right_lets_the_branch_go_on(laptop, sources, days):
+    day = next(days)
+    with with_secret(laptop, "snowflake", password="wrong-one"):
+        failed = laptop.run(day)
+    assert (failed.failure.state, failed.failure.error) == ("IngestSource", "SourceFailedError")
+    assert "did not let us in" in failed.failure.cause
+    assert "wrong-one" not in json.dumps(failed.failure.cause)
+    mended = laptop.redrive(failed)
+    assert mended.status == "SUCCEEDED", mended.failure
+    assert ingests(mended) == {**dict.fromkeys(sources, 1), "snowflake_orders": 2}
+    assert_equals_sources(laptop, day)
+
+
+def test_what_passes_within_the_reader_s_patience_costs_no_redrive(laptop, sources, days):
     for fault in ("too_many", "down", "expired", "truncated"):
-        switch(laptop, fault, 1)
-    ended = laptop.run(FIRST + DAY)
+        switch(laptop, "salesforce", fault, 1)
+    for fault in ("too_many", "down", "refused"):
+        switch(laptop, "snowflake", fault, 1)
+    day = next(days)
+    ended = laptop.run(day)
     assert ended.status == "SUCCEEDED", ended.failure
-    assert ingests(ended)["salesforce_opportunities"] == 1
-    assert_equals_sources(laptop, FIRST + DAY)
+    assert ingests(ended) == dict.fromkeys(sources, 1)
+    assert_equals_sources(laptop, day)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import urllib.request
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -12,7 +13,12 @@ from moto import mock_aws
 from spark_session import quiet, spark  # noqa: F401
 
 from contracts import contract as contracts
-from contracts.errors import ContractViolationError, InvalidRequestError, SourceUnavailableError
+from contracts.errors import (
+    ContractViolationError,
+    InvalidRequestError,
+    SourceFailedError,
+    SourceUnavailableError,
+)
 from local.home import ROOT
 from local.processes import free_port, wait_for_port
 from local.standins import snowflake as standin
@@ -78,6 +84,65 @@ def test_a_relation_of_another_shape_is_a_violation_that_names_the_column(lake, 
     customers = replace(ORDERS, source={**ORDERS.source, "relation": "ANALYTICS.SALES.CUSTOMERS"})
     with pytest.raises(ContractViolationError, match="order_id"):
         read_relation(lake, customers, secret_arn, None, at(31))
+
+
+def switch(port, name, times):
+    body = json.dumps({"name": name, "times": times}).encode()
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/faults", body) as answer:
+        assert answer.status == 200
+
+
+def secret_with(**parameters):
+    client = boto3.client("secretsmanager")
+    held = json.loads(client.get_secret_value(SecretId="snowflake")["SecretString"])
+    client.put_secret_value(SecretId="snowflake", SecretString=json.dumps({**held, **parameters}))
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        pytest.param("down", "did not answer within 3 s", id="503"),
+        pytest.param("too_many", "did not answer within 3 s", id="429"),
+    ],
+)
+def test_a_snowflake_that_does_not_answer_has_failed_and_is_not_called_a_wrong_password(
+    lake, port, secret_arn, fault, words
+):
+    secret_with(login_timeout=3)
+    switch(port, fault, 1_000)
+    try:
+        with pytest.raises(SourceFailedError, match=words) as failed:
+            read_relation(lake, ORDERS, secret_arn, at(30), at(31))
+    finally:
+        switch(port, fault, 0)
+    assert "redrive" in str(failed.value)
+    assert "secret" not in str(failed.value)
+
+
+def test_a_fault_that_passes_within_the_connector_s_patience_costs_nothing(lake, port, secret_arn):
+    for fault in ("down", "too_many"):
+        switch(port, fault, 1)
+    assert read_relation(lake, ORDERS, secret_arn, at(30), at(31)).count() > 0
+
+
+def test_a_port_where_nobody_listens_is_no_wrong_password(lake, secret_arn):
+    secret_with(login_timeout=2, port=free_port())
+    with pytest.raises(SourceFailedError, match="did not answer within 2 s"):
+        read_relation(lake, ORDERS, secret_arn, at(30), at(31))
+
+
+def test_a_wrong_password_is_said_to_be_one_and_is_read_once_more(lake, secret_arn):
+    secret_with(password="wrong-one")
+    with pytest.raises(SourceFailedError, match=r"did not let us in.*have its secret put right") as refused:
+        read_relation(lake, ORDERS, secret_arn, at(30), at(31))
+    assert "wrong-one" not in str(refused.value)
+    secret_with(password=PASSWORD)
+    assert read_relation(lake, ORDERS, secret_arn, at(30), at(31)).count() > 0
+
+
+def test_a_login_refused_once_succeeds_with_the_secret_read_again(lake, port, secret_arn):
+    switch(port, "refused", 1)
+    assert read_relation(lake, ORDERS, secret_arn, at(30), at(31)).count() > 0
 
 
 def test_without_a_secret_nothing_is_asked(lake):

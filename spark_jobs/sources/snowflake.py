@@ -20,7 +20,7 @@ from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 from pyspark.sql.types import StructType
 
 from contracts.contract import Contract
-from contracts.errors import ContractViolationError, SourceUnavailableError
+from contracts.errors import ContractViolationError, SourceFailedError, SourceUnavailableError
 from spark_jobs.lake import Lake
 from spark_jobs.row_rules import received_schema
 from spark_jobs.sources.credentials import CredentialsRefusedError, signed_in
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]
 
 FORMAT = "assay_snowflake"
+PATIENCE_SECONDS = 300  # of the connector, with a login and with a query
 _CREDENTIAL_ERRORS = (250001, 251005, 390100, 390101, 390144)  # refused at login: perhaps rotated just now
 
 
@@ -47,7 +48,8 @@ def read_relation(
         The contract's columns in lower case, `_file` (null) and `_received_at` (the cursor).
     Raises:
         ContractViolationError: the relation lacks a column, or has one that the contract does not know.
-        SourceUnavailableError: Snowflake did not answer, or refused the secret twice.
+        SourceUnavailableError: Snowflake did not take the query.
+        SourceFailedError: it did not answer, or refused the secret twice.
     """
     batches = _query(contract, secret_arn, start, end)
     if not batches:
@@ -122,25 +124,43 @@ def _query(contract: Contract, secret_arn: str | None, start: datetime | None, e
             statement.execute(query, moments)
             return [pickle.dumps(batch) for batch in statement.get_result_batches() or [] if batch.rowcount]
     except errors.Error as error:
-        raise SourceUnavailableError(f"{relation}: Snowflake answered with error {error.errno}") from None
+        # what is wrong with a query it says at once; the others have been waited for
+        kind = SourceUnavailableError if isinstance(error, errors.ProgrammingError) else SourceFailedError
+        number = error.errno or type(error).__name__
+        raise kind(f"{contract.source_name}: {relation}: Snowflake answered with error {number}") from None
 
 
 def connect(secret: Mapping[str, Any]) -> Any:
     """A connection with the parameters that the secret holds.
 
+    The connector asks again by itself; a `login_timeout` or `network_timeout` of the secret's own wins.
+
     Raises:
-        CredentialsRefusedError, SourceUnavailableError: name the error's number, never the secret.
+        CredentialsRefusedError, SourceFailedError: name the error's number, never the secret.
+    Source: Snowflake connector, "Managing connection timeouts"; its auth/_auth.py and auth/by_plugin.py, whose
+        number 250001 means a refused login when it comes as a DatabaseError, no answer when it comes as another.
     """
     import snowflake.connector
     from snowflake.connector import errors
 
-    try:
+    parameters = {
         # it would ask the cloud's metadata address where it runs, and wait for an answer
-        return snowflake.connector.connect(**secret, platform_detection_timeout_seconds=0.0, login_timeout=60)
+        "platform_detection_timeout_seconds": 0.0,
+        "login_timeout": PATIENCE_SECONDS,
+        "network_timeout": PATIENCE_SECONDS,
+        **secret,
+    }
+    try:
+        return snowflake.connector.connect(**parameters)
     except errors.Error as error:
         number = error.errno or type(error).__name__
-        refusal = CredentialsRefusedError if error.errno in _CREDENTIAL_ERRORS else SourceUnavailableError
-        raise refusal(f"Snowflake did not let us in (error {number})") from None
+        answered = isinstance(error, errors.DatabaseError) and not isinstance(error, errors.OperationalError)
+        if isinstance(error, errors.ForbiddenError) or (answered and error.errno in _CREDENTIAL_ERRORS):
+            raise CredentialsRefusedError(f"Snowflake did not let us in (error {number})") from None
+        raise SourceFailedError(
+            f"Snowflake did not answer within {parameters['login_timeout']} s (error {number}); redrive the execution"
+            " once it does"
+        ) from None
 
 
 def check_columns(contract: Contract, names: Sequence[str]) -> None:
