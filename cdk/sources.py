@@ -57,8 +57,8 @@ def check(names: Sequence[str], schemas: Path = SCHEMAS) -> None:
             raise ValueError(f"no bronze contract has a source {name!r}; there are {', '.join(sorted(known))}")
         if known[name] not in KINDS:
             raise ValueError(
-                f"{name} is of kind {known[name]}, which has no reader in spark_jobs/sources/ yet; leave it out until"
-                " it has one"
+                f"{name} is of kind {known[name]}, which has no reader in spark_jobs/sources/ yet, or is not named in"
+                " CREDENTIALS of cdk/sources.py; add what is missing, or leave the source out"
             )
 
 

@@ -88,7 +88,9 @@ def lineage(contract: Contract) -> Lineage:
 def _read(job: Job, contract: Contract) -> DataFrame | None:
     kind = str((contract.source or {}).get("kind"))
     if kind not in READERS:
-        raise InvalidRequestError(f"{contract.source_name}: no reader for a source of kind {kind}")
+        raise InvalidRequestError(
+            f"{contract.source_name}: no reader for a source of kind {kind}; name it in READERS of spark_jobs/ingest.py"
+        )
     return READERS[kind](job, contract)
 
 

@@ -111,7 +111,8 @@ def salesforce(how, error, *words):
 
 
 def in_snowflake(fault, how, error, *words):
-    case = Failure(source="snowflake_orders", system="snowflake", fault=fault, how=how, error=error, words=words)
+    source = "snowflake_orders"
+    case = Failure(source=source, system="snowflake", fault=fault, how=how, error=error, words=(source, *words))
     return pytest.param(case, id=f"snowflake-{how}")
 
 
@@ -124,7 +125,7 @@ FAILURES = [
     salesforce("truncated", "SourceFailedError", "no whole answer"),
     in_snowflake(snowflake_impatient, "down", "SourceFailedError", "did not answer within 5 s"),
     in_snowflake(snowflake_impatient, "too_many", "SourceFailedError", "did not answer within 5 s"),
-    in_snowflake(switched, "refused", "SourceFailedError", "snowflake_orders", "have its secret put right"),
+    in_snowflake(switched, "refused", "SourceFailedError", "have its secret put right"),
     in_snowflake(column_renamed, "clerk", "ContractViolationError", "snowflake_orders_bronze", "clerk"),
 ]
 

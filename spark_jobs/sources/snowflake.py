@@ -12,6 +12,7 @@ import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame
@@ -116,7 +117,7 @@ def _query(contract: Contract, secret_arn: str | None, start: datetime | None, e
         moments.append(_literal(start))
     try:
         with (
-            closing(signed_in(contract.source_name, secret_arn, connect)) as connection,
+            closing(signed_in(contract.source_name, secret_arn, partial(connect, contract.source_name))) as connection,
             closing(connection.cursor()) as statement,
         ):
             described = statement.describe(f"SELECT * FROM {relation} LIMIT 0")  # noqa: S608
@@ -130,7 +131,7 @@ def _query(contract: Contract, secret_arn: str | None, start: datetime | None, e
         raise kind(f"{contract.source_name}: {relation}: Snowflake answered with error {number}") from None
 
 
-def connect(secret: Mapping[str, Any]) -> Any:
+def connect(source: str, secret: Mapping[str, Any]) -> Any:
     """A connection with the parameters that the secret holds.
 
     The connector asks again by itself; a `login_timeout` or `network_timeout` of the secret's own wins.
@@ -158,8 +159,8 @@ def connect(secret: Mapping[str, Any]) -> Any:
         if isinstance(error, errors.ForbiddenError) or (answered and error.errno in _CREDENTIAL_ERRORS):
             raise CredentialsRefusedError(f"Snowflake did not let us in (error {number})") from None
         raise SourceFailedError(
-            f"Snowflake did not answer within {parameters['login_timeout']} s (error {number}); redrive the execution"
-            " once it does"
+            f"{source}: Snowflake did not answer within {parameters['login_timeout']} s (error {number}); redrive the"
+            " execution once it does"
         ) from None
 
 
