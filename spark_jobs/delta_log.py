@@ -26,13 +26,18 @@ CLOCK_SKEW = timedelta(days=1)
 
 @dataclass(frozen=True, kw_only=True)
 class Commit:
-    """One commit: when it was made, its transactions and metrics, the files it added, and its writer's note."""
+    """One commit: when it was made, its transactions and metrics, the files it added, and its writer's note.
+
+    `changes_rows` is False when the table's rows are surely the same before and after: files were packed anew, or a
+    property was set.
+    """
 
     version: int
     committed_at: datetime
     transactions: frozenset[str]
     metrics: Mapping[str, int]
     files: tuple[str, ...] = ()
+    changes_rows: bool = True
     note: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -50,6 +55,26 @@ def read_commit(store: Store, table: str, version: int) -> Commit | None:
     """One commit; None when the log does not hold it (any more)."""
     content = store.get(f"{table}/_delta_log/{version:020}.json")
     return None if content is None else _parse(version, content)
+
+
+def read_commits(store: Store, table: str, since: datetime | None = None) -> list[Commit]:
+    """All commits that the log still holds, oldest first; those since a moment if one is given."""
+    commits = []
+    for version in sorted(_versions(store, table), reverse=True):
+        commit = read_commit(store, table, version)
+        if commit is None:
+            continue
+        if since is not None and commit.committed_at < since - CLOCK_SKEW:
+            break
+        commits.append(commit)
+    return commits[::-1]
+
+
+def with_the_same_rows(store: Store, table: str, version: int) -> int:
+    """The newest version that holds the rows of `version`, which may itself be vacuumed by now."""
+    while (commit := read_commit(store, table, version + 1)) is not None and not commit.changes_rows:
+        version += 1
+    return version
 
 
 def find_transaction(store: Store, table: str, transaction: str, since: datetime) -> Commit | None:
@@ -121,8 +146,11 @@ def _parse(version: int, content: bytes) -> Commit:
     info: dict[str, Any] = {}
     transactions = set()
     files = []
+    changes_rows = False
     for line in content.splitlines():
         action = json.loads(line)
+        moved = action.get("add") or action.get("remove") or {"dataChange": False}
+        changes_rows = changes_rows or bool(moved.get("dataChange", True))
         info = action.get("commitInfo", info)
         if "txn" in action:
             transactions.add(action["txn"]["appId"])
@@ -135,6 +163,7 @@ def _parse(version: int, content: bytes) -> Commit:
         transactions=frozenset(transactions),
         metrics={name: int(value) for name, value in metrics.items() if str(value).lstrip("-").isdigit()},
         files=tuple(files),
+        changes_rows=changes_rows or bool(transactions),
         note=_note(info.get("userMetadata")),
     )
 
