@@ -46,6 +46,22 @@ class Commit:
         return self.note.get("run_id")
 
 
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """A data file: its size in bytes, and the first and last day that it holds; None where that is not known."""
+
+    size: int
+    days: Span | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """What a version of a table is made of."""
+
+    files: tuple[File, ...]
+    properties: Mapping[str, str]
+
+
 def latest_version(store: Store, table: str) -> int | None:
     """The table's version; None when there is no such table."""
     return max(_versions(store, table), default=None)
@@ -98,15 +114,32 @@ def days_held(store: Store, table: str, version: int, column: str) -> list[Span]
 
     So a day that no file holds needs no Spark to find that the table has none of its rows.
     """
-    held: dict[str, Span | None] = {}
+    snapshot = read_snapshot(store, table, version, column)
+    if snapshot is None:
+        return None
+    spans = [each.days for each in snapshot.files if each.days is not None]
+    return spans if len(spans) == len(snapshot.files) else None
+
+
+def read_snapshot(store: Store, table: str, version: int, column: str | None = None) -> Snapshot | None:
+    """A table's files and properties at a version, newer than the last checkpoint; None when the log does not tell.
+
+    Args:
+        store: the lake.
+        table: its path in the lake.
+        version: the version.
+        column: of dates, whose first and last in each file are asked for.
+    """
+    held: dict[str, File] = {}
+    properties: Mapping[str, str] = {}
     start = -1
     if (pointer := store.get(f"{table}/_delta_log/_last_checkpoint")) is not None:
-        checkpoint = json.loads(pointer)
-        content = store.get(f"{table}/_delta_log/{checkpoint['version']:020}.checkpoint.parquet")
-        if content is None or checkpoint["version"] > version:
+        start = json.loads(pointer)["version"]
+        content = store.get(f"{table}/_delta_log/{start:020}.checkpoint.parquet")
+        if content is None or start > version:
             return None  # of another kind, or newer than what was asked for
-        start = checkpoint["version"]
-        held.update(_files_of_checkpoint(content, column))
+        added, properties = _read_checkpoint(content)
+        held.update({each["path"]: _file(each, column) for each in added})
     for each in range(start + 1, version + 1):
         commit = store.get(f"{table}/_delta_log/{each:020}.json")
         if commit is None:
@@ -114,19 +147,26 @@ def days_held(store: Store, table: str, version: int, column: str) -> list[Span]
         for line in commit.splitlines():
             action = json.loads(line)
             if "add" in action:
-                held[action["add"]["path"]] = _days(action["add"].get("stats"), column)
+                held[action["add"]["path"]] = _file(action["add"], column)
             elif "remove" in action:
                 held.pop(action["remove"]["path"], None)
-    spans = [span for span in held.values() if span is not None]
-    return spans if len(spans) == len(held) else None
+            elif "metaData" in action:
+                properties = action["metaData"].get("configuration") or {}
+    return Snapshot(files=tuple(held.values()), properties=properties)
 
 
-def _files_of_checkpoint(content: bytes, column: str) -> dict[str, Span | None]:
+def _read_checkpoint(content: bytes) -> tuple[list[dict[str, Any]], Mapping[str, str]]:
     import pyarrow as pa  # type: ignore[import-untyped]
     import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
-    added = pq.read_table(pa.BufferReader(content), columns=["add"]).column("add").to_pylist()
-    return {add["path"]: _days(add.get("stats"), column) for add in added if add is not None}
+    actions = pq.read_table(pa.BufferReader(content), columns=["add", "metaData"]).to_pylist()
+    told: Mapping[str, Any] = next((action["metaData"] for action in actions if action["metaData"] is not None), {})
+    return [action["add"] for action in actions if action["add"] is not None], dict(told.get("configuration") or {})
+
+
+def _file(add: Mapping[str, Any], column: str | None) -> File:
+    days = None if column is None else _days(add.get("stats"), column)
+    return File(size=int(add["size"]), days=days)
 
 
 def _days(statistics: str | None, column: str) -> Span | None:

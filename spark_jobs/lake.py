@@ -169,9 +169,7 @@ class Lake:
         table = contract.table
         rows.createOrReplaceTempView("merged_rows")
         condition = " AND ".join([*(f"t.`{key}` = s.`{key}`" for key in contract.key), f"({prune})"])
-        with self._conf(
-            {_TRANSACTION_CONF: self.request.transaction(table), _TRANSACTION_VERSION_CONF: "1"}, note
-        ):
+        with self._conf({_TRANSACTION_CONF: self.request.transaction(table), _TRANSACTION_VERSION_CONF: "1"}, note):
             self.spark.sql(f"MERGE INTO delta.`{self.uri(table)}` t USING merged_rows s ON {condition} {clauses}")
         return self._read_back(table)
 

@@ -81,7 +81,7 @@ def published_rounds(store: Store, table: str, run_id: str) -> set[int]:
 
 
 def refused_with(store: Store, run_id: str) -> set[str]:
-    """The runs for which rows were rejected that stand in quarantine under this one: itself, and whose place it took."""
+    """The runs whose rejected rows stand in quarantine under this one: itself, and those whose place it took."""
     latest = list(_receipts(store, run_id, BRONZE_TO_SILVER, "all"))[-1:]
     return {run_id, *(each["run_id"] for receipt in latest for each in receipt.get("rejections") or ())}
 
