@@ -87,3 +87,12 @@ class ArrivalSet(Record):
     sources: list[str]
     objects: int = 0
     run_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpkeepClaim(Record):
+    """Which run a time of the maintenance's schedule started: one told twice starts one run."""
+
+    key_of = ("pipeline#maintenance", "start#{self.scheduled_time}")
+    scheduled_time: str
+    run_id: str

@@ -1,7 +1,9 @@
 """Maintenance by the very job: what it does to files, what it leaves, and that no run minds it."""
 
 import json
+import os
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from spark_day import DAY_2, GOLD_2
@@ -91,7 +93,7 @@ def test_files_that_hold_all_days_are_sorted_by_the_day(published, monkeypatch):
     commit = read_commit(published.store, FACTS, version)
     assert commit.note["maintenance"] == maintain.SORT
     spans = sorted(each.days for each in read_snapshot(published.store, FACTS, version, "order_date").files)
-    assert all(one[1] <= other[0] for one, other in zip(spans, spans[1:], strict=False))
+    assert all(one[1] <= other[0] for one, other in pairwise(spans))
     assert published.rows(FACTS) == rows
 
 
@@ -128,15 +130,16 @@ def test_a_run_under_way_publishes_on_what_was_packed_in_between(ready, built, m
 def test_less_than_what_redrives_need_is_refused(published):  # noqa: F811
     receipt = layer(published, "gold", upkeep={"keep_days": RETENTION_DAYS - 1})
     assert (receipt["status"], receipt["error"]) == ("FAILED", "InvalidRequestError")
-    assert f"keep_days {RETENTION_DAYS - 1}: files that left a table are kept for {RETENTION_DAYS} days" in receipt["cause"]
+    assert (
+        f"keep_days {RETENTION_DAYS - 1}: files that left a table are kept for {RETENTION_DAYS} days"
+        in receipt["cause"]
+    )
     receipt = layer(published, "landing", attempt=2)
     assert (receipt["error"], receipt["cause"][:8]) == ("InvalidRequestError", "landing:")
 
 
 def age(world, table, days):
     """Make a table and its files older by some days, as their dates in the log and in the folder say."""
-    import os
-
     then = (datetime.now(UTC) - timedelta(days=days)).timestamp()
     for each in (world.folder / table).rglob("*"):
         if each.suffix == ".json":
