@@ -19,9 +19,10 @@ from lambdas.digests import check_compatible, released
 from lambdas.emr import JobRun
 from lambdas.intervals import from_iso, iso
 from lambdas.jobs import Ask, Next, Work, decide
-from lambdas.ledger import FAILED, RUNNING, STARTING, DigestChange, Lease, Rejection, Run, Step, Waiver
+from lambdas.ledger import FAILED, RUNNING, STARTING, Lease, Rejection, Run, Step, Waiver
 from lambdas.names import JUDGES, JobName
 from lambdas.outcomes import Outcome, answer_failure, answer_success, name_of, task_output
+from lambdas.records import DigestChange
 from lambdas.rejections import concerning, rejections_of
 from lambdas.runtime import count, log
 from lambdas.settings import LaunchSettings

@@ -162,18 +162,6 @@ class Step(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DigestChange(Record):
-    """Code or contracts that differ from those that OpenRun pinned, as first seen."""
-
-    key_of = ("run#{self.run_id}", "change#{self.code_digest}#{self.contracts_digest}")
-    run_id: str
-    code_digest: str
-    contracts_digest: str
-    step: str
-    redrive_count: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class Notice(Record):
     """That a gate closed, told to people once a round and redrive."""
 
