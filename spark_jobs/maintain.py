@@ -10,14 +10,16 @@ Source: https://docs.delta.io/latest/delta-utility.html, "Remove files no longer
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from contracts import contract as contracts
 from contracts.errors import InvalidRequestError
 from spark_jobs.bronze_to_silver import SILVER_TABLES
-from spark_jobs.days import Span, overlap
+from spark_jobs.days import Span
 from spark_jobs.delta_log import File, Snapshot, read_snapshot
 from spark_jobs.gold_tables import GOLD_TABLES
 from spark_jobs.job import Job
@@ -26,9 +28,11 @@ from spark_jobs.receipts import Outcome, TableReceipt
 
 LAYERS = ("bronze", "silver", "gold")
 MEGABYTE = 1 << 20
-# A merge rewrites the files that hold its days, so a table that is merged into keeps files of some 100,000 rows. What
-# is at least half of a whole file is left alone: what has been packed is not packed again.
+# A merge rewrites the files that hold its days, so a table that is merged into keeps files of some 100,000 rows. Packing
+# knows no days: only what is below an eighth of a whole file is packed, the files of late weeks, which go together. What
+# has been packed as large as that is not packed again.
 MERGED_FILE_BYTES = 8 * MEGABYTE
+SMALL = 8
 APPENDED_FILE_BYTES = 128 * MEGABYTE  # bronze is read whole by a restore and by nothing else
 FEWEST_SMALL_FILES = 8
 # How many files hold a day, on the mean. A day's run reads and rewrites all that hold its days.
@@ -43,7 +47,7 @@ class Plan:
 
     Attributes:
         action: PACK small files into larger ones, SORT all rows by the day, or None.
-        small: files below half the size that is aimed at.
+        small: files below an eighth of the size that is aimed at.
         files_a_day: how many files hold a day, on the mean over the days of all files; None without a day.
     """
 
@@ -92,7 +96,7 @@ def plan(files: Sequence[File] | None, whole_bytes: int, *, has_day: bool) -> Pl
     """
     if files is None:
         return Plan(action=PACK, files=0, small=0, files_a_day=None)
-    small = sum(each.size < whole_bytes // 2 for each in files)
+    small = sum(each.size < whole_bytes // SMALL for each in files)
     files_a_day = _files_a_day([each.days for each in files]) if has_day else None
     action = None
     if files_a_day is not None and files_a_day > MOST_FILES_A_DAY + _whole_files_a_day(files, whole_bytes):
@@ -103,12 +107,13 @@ def plan(files: Sequence[File] | None, whole_bytes: int, *, has_day: bool) -> Pl
 
 
 def _files_a_day(spans: Sequence[Span | None]) -> float | None:
-    """On how many of the spans a span's first day lies, on the mean; None when one is not known."""
+    """How many of the spans hold a span's first day, on the mean; None when one is not known."""
     known = [span for span in spans if span is not None]
     if len(known) != len(spans) or not known:
         return None
-    firsts = [(first, first) for first, _ in known]
-    return sum(overlap(day, span) for day in firsts for span in known) / len(known)
+    firsts = sorted(first for first, _ in known)
+    lasts = sorted(last or date.max for _, last in known)
+    return sum(bisect_right(firsts, day) - bisect_left(lasts, day) for day in firsts) / len(known)
 
 
 def _whole_files_a_day(files: Sequence[File], whole_bytes: int) -> float:
@@ -121,43 +126,45 @@ def _whole_files_a_day(files: Sequence[File], whole_bytes: int) -> float:
 def _maintain(job: Job, table: str, day: str | None, keep_days: int) -> TableReceipt:
     lake, before = job.lake, job.lake.version(table)
     snapshot = read_snapshot(lake.store, table, before or 0, day)
-    is_kept = _keep_files_long_enough(job, table, keep_days, snapshot)
+    kept_days, is_kept = _keep_files(job, table, keep_days, snapshot)
     whole_bytes = APPENDED_FILE_BYTES if table.startswith("bronze/") else MERGED_FILE_BYTES
     decided = plan(None if snapshot is None else snapshot.files, whole_bytes, has_day=day is not None)
     if decided.action is not None:
         sort = f" ZORDER BY ({day})" if decided.action == SORT else ""
         settings = {
-            "spark.databricks.delta.optimize.minFileSize": str(whole_bytes // 2),
+            "spark.databricks.delta.optimize.minFileSize": str(whole_bytes // SMALL),
             "spark.databricks.delta.optimize.maxFileSize": str(whole_bytes),
         }
         lake.rearrange(table, f"OPTIMIZE {{table}}{sort}", settings=settings, note={"maintenance": decided.action})
     if is_kept:
-        _vacuum(job, table, keep_days)
+        _vacuum(job, table, kept_days)
     after = lake.version(table)
     log: dict[str, Any] = {"action": decided.action, "small_files": decided.small, "files_a_day": decided.files_a_day}
     job.log.write("maintained", table=table, files=decided.files, vacuumed=is_kept, version=after, **log)
     return TableReceipt(table=table, version_before=before, version_after=after, rows=0, path=table)
 
 
-def _keep_files_long_enough(job: Job, table: str, keep_days: int, snapshot: Snapshot | None) -> bool:
-    """Have the log remember for long enough when files left the table; whether it has, so that VACUUM may go by it.
+def _keep_files(job: Job, table: str, keep_days: int, snapshot: Snapshot | None) -> tuple[int, bool]:
+    """Have the log remember for long enough when files left the table.
 
     VACUUM deletes what is old and not in the log. A table that was made when the log forgot sooner is vacuumed only
     once it has remembered for as long as files are to be kept.
 
+    Returns:
+        For how many days the log remembers now, which VACUUM must not go below, and whether it has for that long.
     Source: https://github.com/delta-io/delta/issues/140
     """
     lake, name = job.lake, "delta.deletedFileRetentionDuration"
     properties = {} if snapshot is None else snapshot.properties
-    days = int((properties.get(name) or "interval 7 days").split()[1])
+    kept_days = int((properties.get(name) or "interval 7 days").split()[1])
     today = job.started_at.date().toordinal()
-    if days < keep_days:
+    if kept_days < keep_days:
         # what the log forgot before today is forgotten
         wanted = {name: f"interval {keep_days} days", KEPT_SINCE: str(today)}
         listed = ", ".join(f"'{key}' = '{value}'" for key, value in wanted.items())
         lake.rearrange(table, f"ALTER TABLE {{table}} SET TBLPROPERTIES ({listed})", settings={}, note={})
-        return False
-    return today - int(properties.get(KEPT_SINCE, 0)) >= keep_days
+        return keep_days, False
+    return kept_days, today - int(properties.get(KEPT_SINCE, 0)) >= kept_days
 
 
 def _vacuum(job: Job, table: str, keep_days: int) -> None:

@@ -22,7 +22,7 @@ from contracts.errors import InvalidRequestError, QualityGateClosedError
 from contracts.waiving import result_name
 from spark_jobs.bronze_to_silver import SILVER_TABLES, SilverTable
 from spark_jobs.delta_log import Commit, read_commits
-from spark_jobs.expectations import Batch, Result, evaluate, verdict
+from spark_jobs.expectations import Batch, evaluate, verdict
 from spark_jobs.job import Job
 from spark_jobs.lake import RETENTION_DAYS
 from spark_jobs.pipeline_kinds import PIPELINE_KINDS, Trend
@@ -59,18 +59,18 @@ def restore_silver(job: Job) -> Outcome:
     path = f"candidates/{job.request.run_id}/{table.name}/{job.request.attempt}"
     job.lake.write_candidates(_rebuilt(job, table, contract), path)
     rebuilt = job.lake.read_candidates(contract, path)
-    decided, results = _judge(job, contract, rebuilt)
+    judged = _judge(job, contract, rebuilt)
     base = job.lake.version(table.name)
-    note = {"restored": True, "verdict": decided, **_difference(job, table, contract, rebuilt, base)}
+    note = {"restored": True, "verdict": judged.verdict, **_difference(job, table, contract, rebuilt, base)}
     if base is not None and not note["rows"]:
         job.log.write("nothing_to_restore", table=table.name, version=base)
-        return _outcome(table.name, base, base, note, results)
+        return _outcome(table.name, base, base, note, judged)
     if table.date:
         rows = rebuilt.count()
         rebuilt = rebuilt.repartitionByRange(max(1, math.ceil(rows / ROWS_A_FILE)), table.date)
     commit = job.lake.overwrite(rebuilt, table.name, note=note)
     job.log.write("restored", table=table.name, version=commit.version, rows=note["rows"])
-    return _outcome(table.name, base, commit.version, note, results)
+    return _outcome(table.name, base, commit.version, note, judged)
 
 
 def _named(subject: str) -> SilverTable:
@@ -182,7 +182,7 @@ def _runs_of(rejected: DataFrame) -> list[str]:
     return [row["_by"] for row in rejected.select("_by").distinct().collect()]
 
 
-def _judge(job: Job, contract: Contract, rows: DataFrame) -> tuple[str, tuple[Result, ...]]:
+def _judge(job: Job, contract: Contract, rows: DataFrame) -> Outcome:
     """The verdict on the whole rebuilt table, on record; what compares with a run's day says nothing of a table."""
     lasting = tuple(each for each in contract.expectations if not isinstance(PIPELINE_KINDS.get(each.type), Trend))
     judged = replace(contract, expectations=lasting)
@@ -196,7 +196,7 @@ def _judge(job: Job, contract: Contract, rows: DataFrame) -> tuple[str, tuple[Re
 
     batch = Batch(contract=judged, rows=rows, rules=row_rules(contract), may_be_empty=True)
     measured = evaluate([batch], {"data_date": job.request.data_date}, table=standing)
-    results, _ = passed_over(measured, job.request.waivers)
+    results, waivers = passed_over(measured, job.request.waivers)
     decided = verdict(results, job.request.fail_from)
     record(job, [contract], results, decided)
     if decided == FAIL:
@@ -209,7 +209,7 @@ def _judge(job: Job, contract: Contract, rows: DataFrame) -> tuple[str, tuple[Re
             f"{contract.table}: what bronze gives fails {failed}. Nothing was committed. What a run once published "
             "under a waiver must be waived for this run too; a transform that is wrong must be mended. Then redrive"
         )
-    return decided, results
+    return Outcome(verdict=decided, results=results, waivers=waivers)
 
 
 def _difference(
@@ -233,15 +233,17 @@ def _difference(
 
 
 def _outcome(
-    table: str, before: int | None, after: int, note: Mapping[str, Any], results: tuple[Result, ...] = ()
+    table: str, before: int | None, after: int, note: Mapping[str, Any], judged: Outcome | None = None
 ) -> Outcome:
+    """What a receipt says; of an attempt that found the commit made, what its note says."""
+    first, last = note.get("days") or (None, None)
     written = TableReceipt(
         table=table,
         version_before=before,
         version_after=after,
         rows=note["rows"],
         path=table,
-        first_day=note["days"][0] if "days" in note else None,
-        last_day=note["days"][1] if "days" in note else None,
+        first_day=first,
+        last_day=last,
     )
-    return Outcome(tables=(written,), verdict=note["verdict"], results=results)
+    return replace(judged or Outcome(verdict=note["verdict"]), tables=(written,))
