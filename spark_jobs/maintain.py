@@ -29,8 +29,8 @@ from spark_jobs.receipts import Outcome, TableReceipt
 LAYERS = ("bronze", "silver", "gold")
 MEGABYTE = 1 << 20
 # A merge rewrites the files that hold its days, so a table that is merged into keeps files of some 100,000 rows.
-# Packing knows no days, so only what is below an eighth of a whole file is packed: the files of late weeks, which go together.
-# What has become as large as that is not packed again.
+# Packing knows no days, so only what is below an eighth of a whole file is packed: the files of late weeks, which go
+# together. What has become as large as that is not packed again.
 MERGED_FILE_BYTES = 8 * MEGABYTE
 SMALL = 8
 APPENDED_FILE_BYTES = 128 * MEGABYTE  # bronze is read whole by a restore and by nothing else
