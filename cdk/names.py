@@ -13,7 +13,7 @@ from cdk.settings import Settings
 LAYERS = ("bronze", "silver", "gold")
 AUDIT = "quality"  # the results of checks: no layer of data, and catalogued like one
 ARRIVALS = "arrivals"  # the queue of events of files that arrived
-JOB_ACTORS = ("ingest", "check", "silver", "publish_silver", "gold", "publish")
+JOB_ACTORS = ("ingest", "check", "silver", "publish_silver", "gold", "publish", "maintain", "restore")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +79,11 @@ class Names:
         return f"{self.prefix}-file-arrival"
 
     @property
+    def maintenance(self) -> str:
+        """The workflow that keeps the tables in shape."""
+        return f"{self.prefix}-maintenance"
+
+    @property
     def databases(self) -> dict[str, str]:
         """Layer, or the audit, to Glue database."""
         return {layer: f"assay_{self.stage}_{layer}" for layer in (*LAYERS, AUDIT)}
@@ -116,14 +121,20 @@ class Names:
         return self.arn("states", f"stateMachine:{self.file_arrival}")
 
     @property
+    def maintenance_arn(self) -> str:
+        """The ARN of the maintenance."""
+        return self.arn("states", f"stateMachine:{self.maintenance}")
+
+    @property
     def workflow_arns(self) -> list[str]:
-        """The ARNs of both workflows."""
-        return [self.daily_batch_arn, self.file_arrival_arn]
+        """The ARNs of the workflows."""
+        return [self.daily_batch_arn, self.file_arrival_arn, self.maintenance_arn]
 
     @property
     def execution_arns(self) -> list[str]:
-        """Every execution of the two workflows, and of nothing else."""
-        return [self.arn("states", f"execution:{name}:*") for name in (self.daily_batch, self.file_arrival)]
+        """Every execution of the workflows, and of nothing else."""
+        workflows = (self.daily_batch, self.file_arrival, self.maintenance)
+        return [self.arn("states", f"execution:{name}:*") for name in workflows]
 
     @property
     def topic_arn(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import aws_cdk as cdk
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
@@ -18,7 +19,7 @@ from cdk.notices import Notices
 from cdk.roles import JobRoles
 from cdk.settings import Settings
 from cdk.spark_application import SparkApplication
-from cdk.triggers import DailySchedule, FileArrivals, StateChangeRules
+from cdk.triggers import FileArrivals, Schedule, Scheduled, StateChangeRules
 from cdk.workflow import Workflow
 
 # Source: https://github.com/aws-cloudformation/cfn-lint#metadata
@@ -79,30 +80,42 @@ class PipelineStack(cdk.Stack):
         )
         functions = {spec.module: Function(self, spec.construct_id, spec=spec, defaults=defaults) for spec in specs}
         in_workflow = {spec.construct_id: functions[spec.module].alias for spec in specs if spec.is_called_by_states}
-        # both workflows run the same steps, so they call the same functions
-        daily_batch, file_arrival = (
-            Workflow(
-                self,
-                construct_id,
-                names=names,
-                actor=workflow.replace("_", "-"),
-                definition=definitions[workflow],
-                substitutions={
-                    **{f"{name}Function": alias.function_arn for name, alias in in_workflow.items()},
-                    "JobTimeoutSeconds": str(settings.job.task_timeout_seconds),
-                    "JobHeartbeatSeconds": str(settings.job.heartbeat_seconds),
-                },
-                function_arns=[alias.function_arn for alias in in_workflow.values()],
-            )
-            for construct_id, workflow in (("DailyBatch", "daily_batch"), ("FileArrival", "file_arrival"))
-        )
-        DailySchedule(
+        workflows = {
+            workflow: self._workflow(workflow, names, definitions[workflow], settings, in_workflow)
+            for workflow in ("daily_batch", "file_arrival", "maintenance")
+        }
+        Schedule(
             self,
             "DailySchedule",
             names=names,
+            scheduled=Scheduled(
+                name=names.daily_batch,
+                description="One run a day, for the UTC day before",
+                actor="scheduler",
+                letters="schedule",
+                page="DayNotStarted",
+                meaning="The schedule could not start the daily batch.",
+            ),
             expression=settings.schedule_expression,
             enabled=settings.schedule_enabled,
-            target_arn=daily_batch.state_machine.state_machine_arn,
+            target_arn=workflows["daily_batch"],
+            notices=notices,
+        )
+        Schedule(
+            self,
+            "MaintenanceSchedule",
+            names=names,
+            scheduled=Scheduled(
+                name=names.maintenance,
+                description="Packs, sorts and vacuums the tables",
+                actor="maintenance-scheduler",
+                letters="maintenance-schedule",
+                page="MaintenanceNotStarted",
+                meaning="The schedule could not start the maintenance of the tables.",
+            ),
+            expression=settings.maintenance.expression,
+            enabled=settings.maintenance.enabled,
+            target_arn=workflows["maintenance"],
             notices=notices,
         )
         FileArrivals(
@@ -124,6 +137,36 @@ class PipelineStack(cdk.Stack):
         )
 
         cdk.CfnOutput(self, "ApplicationId", value=spark.application_id)
-        cdk.CfnOutput(self, "DailyBatchArn", value=daily_batch.state_machine.state_machine_arn)
-        cdk.CfnOutput(self, "FileArrivalArn", value=file_arrival.state_machine.state_machine_arn)
+        for workflow, arn in workflows.items():
+            cdk.CfnOutput(self, f"{_pascal(workflow)}Arn", value=arn)
         cdk.CfnOutput(self, "NoticeTopicArn", value=notices.topic.topic_arn)
+
+    def _workflow(
+        self,
+        workflow: str,
+        names: Names,
+        definition: str,
+        settings: Settings,
+        functions: Mapping[str, lambda_.IAlias],
+    ) -> str:
+        """Make a workflow, which may call the functions that its definition names; its ARN."""
+        called = {f"{name}Function": alias.function_arn for name, alias in functions.items()}
+        called = {name: arn for name, arn in called.items() if f"${{{name}}}" in definition}
+        made = Workflow(
+            self,
+            _pascal(workflow),
+            names=names,
+            actor=workflow.replace("_", "-"),
+            definition=definition,
+            substitutions={
+                **called,
+                "JobTimeoutSeconds": str(settings.job.task_timeout_seconds),
+                "JobHeartbeatSeconds": str(settings.job.heartbeat_seconds),
+            },
+            function_arns=list(called.values()),
+        )
+        return made.state_machine.state_machine_arn
+
+
+def _pascal(workflow: str) -> str:
+    return "".join(word.capitalize() for word in workflow.split("_"))

@@ -53,6 +53,12 @@ JOB_ACCESS = {
     "publish_silver": JobAccess(reads=("silver", "candidates"), writes=("silver",)),
     "gold": JobAccess(reads=("silver", "gold", "candidates"), writes=("candidates/*/gold",)),
     "publish": JobAccess(reads=("silver", "gold", "candidates"), writes=("silver", "gold")),
+    "maintain": JobAccess(reads=("bronze", "silver", "gold"), writes=("bronze", "silver", "gold")),
+    "restore": JobAccess(
+        reads=("bronze", "silver", "candidates", "quarantine", "quality/results"),
+        writes=("silver", "candidates/*/silver"),
+        appends=("quality/results",),
+    ),
 }
 
 

@@ -91,6 +91,14 @@ class AnalystSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MaintenanceSettings:
+    """When tables are maintained, in UTC, as EventBridge Scheduler writes it."""
+
+    expression: str
+    enabled: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """One stage. `architecture` is Lambda's word for it: arm64 or x86_64."""
 
@@ -110,6 +118,7 @@ class Settings:
     schedule_expression: str
     schedule_enabled: bool
     arrivals: ArrivalSettings
+    maintenance: MaintenanceSettings
     notice_emails: tuple[str, ...]
     encrypt_notices: bool
     analysts: AnalystSettings
@@ -226,6 +235,7 @@ def _settings(stage: str, values: Mapping[str, Any], quality: Mapping[str, Any],
         schedule_expression=values["schedule"]["expression"],
         schedule_enabled=values["schedule"]["enabled"],
         arrivals=ArrivalSettings(**values["arrivals"]),
+        maintenance=MaintenanceSettings(**values["maintenance"]),
         notice_emails=tuple(values["notices"]["emails"]),
         encrypt_notices=values["notices"]["encrypted"],
         analysts=AnalystSettings(

@@ -13,7 +13,7 @@ from cdk.lake_stack import LakeStack
 from cdk.names import Names
 from cdk.pipeline_stack import PipelineStack
 
-WORKFLOWS = ("daily_batch", "file_arrival")
+WORKFLOWS = ("daily_batch", "file_arrival", "maintenance")
 ARTIFACTS = settings.ROOT / "build" / "artifacts"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
@@ -26,8 +27,27 @@ LANDING = "landing/"
 GATHERERS = 2  # the fewest that AWS lets a mapping have: the more gather at once, the more runs they start
 
 
-class DailySchedule(Construct):
-    """Starts the daily batch and tells it the time it was scheduled for, never the time it happened to start.
+@dataclass(frozen=True, kw_only=True)
+class Scheduled:
+    """What a schedule starts.
+
+    Attributes:
+        name: of the schedule, which is its workflow's.
+        description: what it says in the console.
+        actor: names its role; `letters` names its dead letter queue.
+        page, meaning: of the alarm when it could not be started; see `Notices.alarm_on_letters`.
+    """
+
+    name: str
+    description: str
+    actor: str
+    letters: str
+    page: str
+    meaning: str
+
+
+class Schedule(Construct):
+    """Starts a workflow and tells it the time it was scheduled for, never the time it happened to start.
 
     Source: https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
     """
@@ -38,20 +58,19 @@ class DailySchedule(Construct):
         construct_id: str,
         *,
         names: Names,
+        scheduled: Scheduled,
         expression: str,
         enabled: bool,
         target_arn: str,
         notices: Notices,
     ) -> None:
         super().__init__(scope, construct_id)
-        queue = dead_letters(self, "DeadLetters", names=names, actor="schedule")
-        notices.alarm_on_letters(
-            queue, names=names, page="DayNotStarted", meaning="The schedule could not start the daily batch."
-        )
+        queue = dead_letters(self, "DeadLetters", names=names, actor=scheduled.letters)
+        notices.alarm_on_letters(queue, names=names, page=scheduled.page, meaning=scheduled.meaning)
         scheduler_role = role(
             self,
             "Role",
-            name=names.named("scheduler"),
+            name=names.named(scheduled.actor),
             principal=grants.trusted(
                 "scheduler.amazonaws.com",
                 account=names.account,
@@ -65,8 +84,8 @@ class DailySchedule(Construct):
         scheduler.CfnSchedule(
             self,
             "Schedule",
-            name=names.daily_batch,
-            description="One run a day, for the UTC day before",
+            name=scheduled.name,
+            description=scheduled.description,
             state="ENABLED" if enabled else "DISABLED",
             schedule_expression=expression,
             schedule_expression_timezone="UTC",

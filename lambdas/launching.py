@@ -19,9 +19,10 @@ from lambdas.digests import check_compatible, released
 from lambdas.emr import JobRun
 from lambdas.intervals import from_iso, iso
 from lambdas.jobs import Ask, Next, Work, decide
-from lambdas.ledger import FAILED, RUNNING, STARTING, DigestChange, Lease, Rejection, Run, Step, Waiver
-from lambdas.names import CHECKS, JobName
+from lambdas.ledger import FAILED, RUNNING, STARTING, Lease, Rejection, Run, Step, Waiver
+from lambdas.names import JUDGES, JobName
 from lambdas.outcomes import Outcome, answer_failure, answer_success, name_of, task_output
+from lambdas.records import DigestChange
 from lambdas.rejections import concerning, rejections_of
 from lambdas.runtime import count, log
 from lambdas.settings import LaunchSettings
@@ -268,8 +269,8 @@ class Launcher(Settler):
         )
 
     def _waivers(self, ask: Ask) -> list[Waiver]:
-        """What a check may pass over; no other step judges expectations."""
-        return in_force(self.ledger.waivers(ask.run_id), self.now) if ask.step in CHECKS else []
+        """What a step that judges expectations may pass over."""
+        return in_force(self.ledger.waivers(ask.run_id), self.now) if ask.step in JUDGES else []
 
     def _inputs(self, run: Run, ask: Ask) -> requests.Inputs:
         """What a new attempt reads, looked up afresh: a file put right after a failure must be the one it takes."""

@@ -27,7 +27,9 @@ def tables_written(step: str, subject: str) -> tuple[str, ...]:
     """
     if step == "ingest":
         return (contracts.of_source(subject).table,)
-    layers = PUBLISHED.get(step, ())
+    if step == "restore_silver":
+        return (f"silver/{subject}",)
+    layers = (subject,) if step == "maintain" else PUBLISHED.get(step, ())
     return tuple(sorted(each.table for each in contracts.load_all() if each.layer in layers)) if layers else ()
 
 

@@ -16,6 +16,7 @@ run#<run_id>                rejection#<expectation>  Rejection: an expectation w
 lease#<table>               lease                    Lease: the one writer of a table
 arrivals#<source>           <object key>             Arrival: the run, or the set, that takes a landed object
 arrival_set#<name>          set                      ArrivalSet: objects that arrived together, and their run
+pipeline#maintenance        start#<scheduled time>   UpkeepClaim: the run that a schedule's time started
 
 Nothing here expires: an item is small, and a lost one would let a day run twice.
 """
@@ -28,7 +29,7 @@ from typing import Any, TypeVar
 
 from contracts.errors import InvalidRequestError, RunSupersededError
 from lambdas.names import PIPELINE
-from lambdas.records import Arrival, ArrivalSet, Record
+from lambdas.records import Arrival, ArrivalSet, Record, UpkeepClaim
 from lambdas.store import Create, Item, Replace, Store
 
 OPEN, SUCCEEDED, FAILED, SUPERSEDED = "OPEN", "SUCCEEDED", "FAILED", "SUPERSEDED"
@@ -90,6 +91,7 @@ class Run(Record):
         sources: those of its set, or of the stage when it was opened; None, in an old record, for all of the stage.
         starts: source to the start of its interval, ISO UTC, None for its whole history; a source that it does not name
             is read from `interval_start`.
+        upkeep: what a maintenance is asked for: `table` and `from_run` of a restore, or `keep_days`.
     """
 
     key_of = ("run#{self.run_id}", "run")
@@ -110,6 +112,7 @@ class Run(Record):
     arrival_set: str | None = None
     sources: list[str] | None = None
     starts: dict[str, str | None] | None = None
+    upkeep: dict[str, Any] | None = None
 
     def start_of(self, source: str) -> str | None:
         """Where the interval of a source starts, ISO UTC; None for its whole history."""
@@ -156,18 +159,6 @@ class Step(Record):
     waits_under: int | None = None
     error: str | None = None
     cause: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class DigestChange(Record):
-    """Code or contracts that differ from those that OpenRun pinned, as first seen."""
-
-    key_of = ("run#{self.run_id}", "change#{self.code_digest}#{self.contracts_digest}")
-    run_id: str
-    code_digest: str
-    contracts_digest: str
-    step: str
-    redrive_count: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -382,6 +373,10 @@ class Ledger:
     def arrival_set(self, name: str) -> ArrivalSet | None:
         """A set of objects that arrived together."""
         return ArrivalSet.read(self._store.get(f"arrival_set#{name}", "set"))
+
+    def upkeep_claim(self, scheduled_time: str) -> UpkeepClaim | None:
+        """Which run a time of the maintenance's schedule started."""
+        return UpkeepClaim.read(self._store.get("pipeline#maintenance", f"start#{scheduled_time}"))
 
     def status_of_claim(self, arrival: Arrival) -> str:
         """The status of the run that takes a landed object; OPEN while its set has no run yet."""

@@ -18,12 +18,16 @@ STEPS = (
     "silver_to_gold",
     "check_gold",
     "publish_gold",
+    "maintain",
+    "restore_silver",
 )
 LAYERS = ("bronze", "silver", "gold")
 CHECKS = tuple(f"check_{layer}" for layer in LAYERS)
+JUDGES = (*CHECKS, "restore_silver")  # steps that measure expectations, so that a waiver may speak to them
 PIPELINE = "daily_batch"
 FILE_ARRIVAL = "file_arrival"
-WORKFLOWS = (PIPELINE, FILE_ARRIVAL)
+MAINTENANCE = "maintenance"
+WORKFLOWS = (PIPELINE, FILE_ARRIVAL, MAINTENANCE)
 WHOLE = "all"
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -91,6 +95,11 @@ def new_run_id(now: datetime, unique: str) -> str:
         unique: 32 hex digits of a random UUID.
     """
     return f"{now:%Y%m%dT%H%M%SZ}-{unique}"
+
+
+def is_run_id(text: str) -> bool:
+    """Whether it is a run's name."""
+    return _RUN_ID.fullmatch(text) is not None
 
 
 def check_step(run_id: str, step: str, subject: str) -> None:

@@ -1,4 +1,7 @@
-"""Open the run of an execution: one run a data date, or a set of arrivals; a run may take the place of a dead one."""
+"""Open the run of an execution: one run a data date, a set of arrivals, or a maintenance.
+
+A run of the first two may take the place of a dead one.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,11 @@ from contracts.errors import InvalidRequestError, SourceUnavailableError
 from lambdas.digests import Released
 from lambdas.intervals import from_iso, interval_for, iso, requested_date, whole_day
 from lambdas.ledger import OPEN, SUPERSEDED, IntervalClaim, Ledger, Run, RunPointer, Watermark
-from lambdas.names import FILE_ARRIVAL, PIPELINE, new_run_id
+from lambdas.names import FILE_ARRIVAL, MAINTENANCE, PIPELINE, new_run_id
 from lambdas.payloads import Json
-from lambdas.records import SEALED, ArrivalSet
+from lambdas.records import SEALED, ArrivalSet, UpkeepClaim
 from lambdas.store import Create, Replace
+from lambdas.upkeep import day_of, upkeep_of, work_of
 
 TRIES = 10
 
@@ -53,6 +57,8 @@ def open_run(ledger: Ledger, opening: Opening) -> Json:
         RunSupersededError: the run of this execution was superseded.
         SourceUnavailableError: other runs kept opening at the same moment.
     """
+    if opening.workflow == MAINTENANCE:
+        return _open_for_upkeep(ledger, opening)
     if "supersedes" in opening.request:
         return _supersede(ledger, opening)
     if opening.workflow == FILE_ARRIVAL:
@@ -123,6 +129,39 @@ def _open_for_arrivals(ledger: Ledger, opening: Opening) -> Json:
         if ledger.write(run.create(), pointer.create(), found.change(run_id=run.run_id)):
             return _answer("OPENED", run, opening.sources)
     raise SourceUnavailableError(f"{name}: other executions kept opening it at the same moment; ask again")
+
+
+def _open_for_upkeep(ledger: Ledger, opening: Opening) -> Json:
+    """Open the run of a maintenance: one for each time of its schedule, and one for each start by hand.
+
+    It may run beside others, as leases keep writers apart, and it takes no data, so nothing of it can be superseded.
+    """
+    upkeep, day = upkeep_of(opening.request), day_of(opening.request, opening.now)
+    scheduled_time = opening.request.get("scheduled_time")
+    for _ in range(TRIES):
+        mine = ledger.run_of(opening.execution_arn)
+        if mine:
+            run = ledger.live_run(mine.run_id)
+            return _answer("OPENED", run, []) | work_of(run.upkeep or {})
+        claim = ledger.upkeep_claim(str(scheduled_time)) if scheduled_time else None
+        owner = ledger.run(claim.run_id) if claim else None
+        if owner:
+            return _answer("ALREADY_DONE", owner, []) | work_of(owner.upkeep or {})
+        run = _new_run(
+            opening,
+            data_date=day.isoformat(),
+            interval_start=None,
+            interval_end=iso(whole_day(day).end),
+            workflow=MAINTENANCE,
+            sources=[],
+            upkeep=upkeep,
+        )
+        writes = [run.create(), RunPointer(execution_arn=run.execution_arn, run_id=run.run_id).create()]
+        if scheduled_time:
+            writes.append(UpkeepClaim(scheduled_time=str(scheduled_time), run_id=run.run_id).create())
+        if ledger.write(*writes):
+            return _answer("OPENED", run, []) | work_of(upkeep)
+    raise SourceUnavailableError("other executions kept opening the same maintenance; ask again")
 
 
 def _supersede(ledger: Ledger, opening: Opening) -> Json:

@@ -1,4 +1,4 @@
-"""What an item of the ledger is, and the records of objects that landed; `lambdas.ledger` has the others."""
+"""What an item of the ledger is, the records of objects that landed, and some more; `lambdas.ledger` has the others."""
 
 from __future__ import annotations
 
@@ -87,3 +87,24 @@ class ArrivalSet(Record):
     sources: list[str]
     objects: int = 0
     run_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpkeepClaim(Record):
+    """Which run a time of the maintenance's schedule started: one told twice starts one run."""
+
+    key_of = ("pipeline#maintenance", "start#{self.scheduled_time}")
+    scheduled_time: str
+    run_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DigestChange(Record):
+    """Code or contracts that differ from those that OpenRun pinned, as first seen."""
+
+    key_of = ("run#{self.run_id}", "change#{self.code_digest}#{self.contracts_digest}")
+    run_id: str
+    code_digest: str
+    contracts_digest: str
+    step: str
+    redrive_count: int

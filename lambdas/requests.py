@@ -94,6 +94,7 @@ def build(
         "waivers": [_waiver(each) for each in waivers],
         "rejections": [_rejection(each) for each in rejections],
         "superseded": list(superseded),
+        "upkeep": run.upkeep,
         "input_digest": inputs.digest,
         "received_digest": inputs.received or inputs.digest,
         "code_digest": work.code_digest,

@@ -97,7 +97,7 @@ class LaunchSettings(FinishedSettings):
     """LaunchJob starts job runs.
 
     Attributes:
-        job_roles: actor (ingest, check, silver, publish_silver, gold, publish) to execution role ARN.
+        job_roles: actor, as `submission.ACTOR_OF_STEP` names them, to execution role ARN.
         secret_arns: source to the ARN of its secret; sources without one are absent.
         spark_conf: the stage's own Spark settings.
         fail_from: severity to the number of failed expectations that close a gate; severities that never do are absent.

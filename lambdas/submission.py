@@ -20,6 +20,8 @@ ACTOR_OF_STEP = {
     "silver_to_gold": "gold",
     "check_gold": "check",
     "publish_gold": "publish",
+    "maintain": "maintain",
+    "restore_silver": "restore",
 }
 DELTA_CONF = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",

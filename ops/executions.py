@@ -17,14 +17,16 @@ RUNBOOKS = {
     "ContractViolationError": "runbooks/ContractViolation.md",
     "QualityGateClosedError": "runbooks/QualityGateClosed.md",
 }
+RUNBOOKS_OF_STATES = {"Maintain": "runbooks/MaintenanceFailed.md", "RestoreSilver": "runbooks/RestoreTable.md"}
 DEFAULT_RUNBOOK = "runbooks/RunFailed.md"
 INGEST_STATE = "IngestSource"  # in the Map IngestSources, once a source
+MAPS = {"IngestSources": INGEST_STATE, "MaintainLayers": "Maintain"}  # a Map to the state in it
 _EXPECTATION = re.compile(r"\b[a-z][a-z0-9_]*:expect_[a-z_]+(?::[A-Za-z0-9_,]+)?")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One visit of a state; `ended` is None while it runs and where it failed; `subject` is an iteration's source."""
+    """One visit of a state; `ended` is None while it runs and where it failed; `subject` is an iteration's item."""
 
     name: str
     started: datetime.datetime
@@ -33,7 +35,7 @@ class Step:
 
     @property
     def title(self) -> str:
-        """Its name, and its source if it has one."""
+        """Its name, and its source or layer if it has one."""
         return f"{self.name} ({self.subject})" if self.subject else self.name
 
     @property
@@ -66,11 +68,16 @@ def steps(events: Sequence[Event]) -> list[Step]:
             name=event["stateEnteredEventDetails"]["name"],
             started=event["timestamp"],
             ended=ended.get(event["id"]),
-            subject=_find(json.loads(event["stateEnteredEventDetails"].get("input") or "null"), "source", deep=False),
+            subject=_subject(event),
         )
         for event in events
         if event["type"].endswith("StateEntered")
     ]
+
+
+def _subject(entered: Event) -> str | None:
+    given = json.loads(entered["stateEnteredEventDetails"].get("input") or "null")
+    return _find(given, "source", deep=False) or _find(given, "layer", deep=False)
 
 
 def _entered(event: Event, by_id: Mapping[int, Event], name: str | None = None) -> Event | None:
@@ -132,7 +139,7 @@ def failure(status: str, events: Sequence[Event]) -> Failure | None:
         state=state,
         error=error,
         cause=_sentence(details.get("cause") or ""),
-        runbook=RUNBOOKS.get(error, DEFAULT_RUNBOOK),
+        runbook=RUNBOOKS_OF_STATES.get(state or "") or RUNBOOKS.get(error, DEFAULT_RUNBOOK),
     )
 
 

@@ -15,7 +15,18 @@ from rich.text import Text
 
 from lambdas.rejections import may_be_rejected
 from local.home import Home
-from ops import backfill, contract_commands, deploy, executions, gate_commands, laptop, report, run, show
+from ops import (
+    backfill,
+    contract_commands,
+    deploy,
+    executions,
+    gate_commands,
+    laptop,
+    report,
+    run,
+    show,
+    upkeep_commands,
+)
 from ops import demo as demonstration
 from ops.errors import OpsError
 from ops.platform import Access, platform
@@ -28,6 +39,8 @@ app = typer.Typer(
 )
 app.add_typer(contract_commands.app, name="contract")
 app.add_typer(gate_commands.app, name="gate")
+app.add_typer(upkeep_commands.app, name="restore")
+app.command(name="maintain")(upkeep_commands.maintain)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Stage = Annotated[str, typer.Option(help="local, dev or prod.")]
 Execution = Annotated[str, typer.Argument(help="ARN, name or run id of an execution, or `last`.")]
@@ -83,7 +96,7 @@ def run_command(
         raise OpsError("--supersede takes over the run's own date: leave --date out")
     target = platform(stage)
     execution_arn = run.supersede(target, supersede) if supersede else run.start(target, parse_date(date))
-    follow(target.stage, execution_arn, as_json)
+    show.follow(target, execution_arn, as_json)
 
 
 @app.command(name="backfill")
@@ -194,7 +207,7 @@ def redrive(execution: Execution, as_json: AsJson = False, stage: Stage = "local
         for words, states in show.plan(before):
             show.CONSOLE.print(f"{words}: {states}", soft_wrap=True, highlight=False)
     run.redrive(target, execution_arn)
-    follow(stage, execution_arn, as_json)
+    show.follow(target, execution_arn, as_json)
 
 
 @app.command()
@@ -227,18 +240,6 @@ def parse_date(text: str, option: str = "--date") -> datetime.date:
         return datetime.date.fromisoformat(text)
     except ValueError:
         raise OpsError(f"{option} {text!r}: not a date such as 2026-07-30") from None
-
-
-def follow(stage: str, execution_arn: str, as_json: bool) -> None:
-    """Follow an execution to its end; exits with 1 unless it succeeds."""
-    target = platform(stage)
-    if as_json:
-        now = run.watch(target, execution_arn, lambda _: None)
-        print(show.as_json(show.summary(now)))
-    else:
-        now = show.watched(target, execution_arn)
-    if now.status != "SUCCEEDED":
-        raise typer.Exit(1)
 
 
 def main() -> None:

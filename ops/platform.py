@@ -139,5 +139,9 @@ def platform(stage: str) -> Platform:
         code_bucket=lake["CodeBucketName"],
         ledger_table=lake["LedgerTableName"],
         application_id=pipeline["ApplicationId"],
-        state_machines={"daily_batch": pipeline["DailyBatchArn"], "file_arrival": pipeline["FileArrivalArn"]},
+        state_machines={
+            "daily_batch": pipeline["DailyBatchArn"],
+            "file_arrival": pipeline["FileArrivalArn"],
+            "maintenance": pipeline["MaintenanceArn"],
+        },
     )

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import typer
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
@@ -63,6 +64,17 @@ def summary(now: Progress) -> dict[str, Any]:
     return found
 
 
+def follow(target: Platform, execution_arn: str, in_json: bool) -> None:
+    """Follow an execution to its end; exits with 1 unless it succeeds."""
+    if in_json:
+        now = run.watch(target, execution_arn, lambda _: None)
+        print(as_json(summary(now)))
+    else:
+        now = watched(target, execution_arn)
+    if now.status != "SUCCEEDED":
+        raise typer.Exit(1)
+
+
 def message(now: Progress) -> str | None:
     """What a run that had nothing to do says; None for any other."""
     if now.output.get("disposition") != "ALREADY_DONE":
@@ -91,9 +103,9 @@ def states(now: Progress) -> RenderableType:
         behind.setdefault(executions.state_of(job["step"]), []).append(job)
     clock = datetime.datetime.now(tz=datetime.UTC)
     for step in now.steps:
-        if step.name == executions.INGEST_STATE:  # one line for the Map, its job runs beside it
+        if step.name in executions.MAPS.values():  # one line for the Map, its job runs beside it
             continue
-        jobs = behind.pop(executions.INGEST_STATE if step.name == "IngestSources" else step.name, [])
+        jobs = behind.pop(executions.MAPS.get(step.name, step.name), [])
         status = "SUCCEEDED" if step.ended else "RUNNING" if now.status == "RUNNING" else "FAILED"
         elapsed = (
             step.seconds if step.ended else (clock - step.started).total_seconds() if status == "RUNNING" else None

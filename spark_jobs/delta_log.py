@@ -26,19 +26,40 @@ CLOCK_SKEW = timedelta(days=1)
 
 @dataclass(frozen=True, kw_only=True)
 class Commit:
-    """One commit: when it was made, its transactions and metrics, the files it added, and its writer's note."""
+    """One commit: when it was made, its transactions and metrics, the files it added, and its writer's note.
+
+    `changes_rows` is False when the table's rows are surely the same before and after: files were packed anew, or a
+    property was set.
+    """
 
     version: int
     committed_at: datetime
     transactions: frozenset[str]
     metrics: Mapping[str, int]
     files: tuple[str, ...] = ()
+    changes_rows: bool = True
     note: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def run_id(self) -> str | None:
         """The run that made it; None when the pipeline did not."""
         return self.note.get("run_id")
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """A data file: its size in bytes, and the first and last day that it holds; None where that is not known."""
+
+    size: int
+    days: Span | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """What a version of a table is made of."""
+
+    files: tuple[File, ...]
+    properties: Mapping[str, str]
 
 
 def latest_version(store: Store, table: str) -> int | None:
@@ -50,6 +71,26 @@ def read_commit(store: Store, table: str, version: int) -> Commit | None:
     """One commit; None when the log does not hold it (any more)."""
     content = store.get(f"{table}/_delta_log/{version:020}.json")
     return None if content is None else _parse(version, content)
+
+
+def read_commits(store: Store, table: str, since: datetime | None = None) -> list[Commit]:
+    """All commits that the log still holds, oldest first; those since a moment if one is given."""
+    commits = []
+    for version in sorted(_versions(store, table), reverse=True):
+        commit = read_commit(store, table, version)
+        if commit is None:
+            continue
+        if since is not None and commit.committed_at < since - CLOCK_SKEW:
+            break
+        commits.append(commit)
+    return commits[::-1]
+
+
+def with_the_same_rows(store: Store, table: str, version: int) -> int:
+    """The newest version that holds the rows of `version`, which may itself be vacuumed by now."""
+    while (commit := read_commit(store, table, version + 1)) is not None and not commit.changes_rows:
+        version += 1
+    return version
 
 
 def find_transaction(store: Store, table: str, transaction: str, since: datetime) -> Commit | None:
@@ -73,15 +114,32 @@ def days_held(store: Store, table: str, version: int, column: str) -> list[Span]
 
     So a day that no file holds needs no Spark to find that the table has none of its rows.
     """
-    held: dict[str, Span | None] = {}
+    snapshot = read_snapshot(store, table, version, column)
+    if snapshot is None:
+        return None
+    spans = [each.days for each in snapshot.files if each.days is not None]
+    return spans if len(spans) == len(snapshot.files) else None
+
+
+def read_snapshot(store: Store, table: str, version: int, column: str | None = None) -> Snapshot | None:
+    """A table's files and properties at a version, newer than the last checkpoint; None when the log does not tell.
+
+    Args:
+        store: the lake.
+        table: its path in the lake.
+        version: the version.
+        column: of dates, whose first and last in each file are asked for.
+    """
+    held: dict[str, File] = {}
+    properties: Mapping[str, str] = {}
     start = -1
     if (pointer := store.get(f"{table}/_delta_log/_last_checkpoint")) is not None:
-        checkpoint = json.loads(pointer)
-        content = store.get(f"{table}/_delta_log/{checkpoint['version']:020}.checkpoint.parquet")
-        if content is None or checkpoint["version"] > version:
+        start = json.loads(pointer)["version"]
+        content = store.get(f"{table}/_delta_log/{start:020}.checkpoint.parquet")
+        if content is None or start > version:
             return None  # of another kind, or newer than what was asked for
-        start = checkpoint["version"]
-        held.update(_files_of_checkpoint(content, column))
+        added, properties = _read_checkpoint(content)
+        held.update({each["path"]: _file(each, column) for each in added})
     for each in range(start + 1, version + 1):
         commit = store.get(f"{table}/_delta_log/{each:020}.json")
         if commit is None:
@@ -89,19 +147,26 @@ def days_held(store: Store, table: str, version: int, column: str) -> list[Span]
         for line in commit.splitlines():
             action = json.loads(line)
             if "add" in action:
-                held[action["add"]["path"]] = _days(action["add"].get("stats"), column)
+                held[action["add"]["path"]] = _file(action["add"], column)
             elif "remove" in action:
                 held.pop(action["remove"]["path"], None)
-    spans = [span for span in held.values() if span is not None]
-    return spans if len(spans) == len(held) else None
+            elif "metaData" in action:
+                properties = action["metaData"].get("configuration") or {}
+    return Snapshot(files=tuple(held.values()), properties=properties)
 
 
-def _files_of_checkpoint(content: bytes, column: str) -> dict[str, Span | None]:
+def _read_checkpoint(content: bytes) -> tuple[list[dict[str, Any]], Mapping[str, str]]:
     import pyarrow as pa  # type: ignore[import-untyped]
     import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
-    added = pq.read_table(pa.BufferReader(content), columns=["add"]).column("add").to_pylist()
-    return {add["path"]: _days(add.get("stats"), column) for add in added if add is not None}
+    actions = pq.read_table(pa.BufferReader(content), columns=["add", "metaData"]).to_pylist()
+    told: Mapping[str, Any] = next((action["metaData"] for action in actions if action["metaData"] is not None), {})
+    return [action["add"] for action in actions if action["add"] is not None], dict(told.get("configuration") or {})
+
+
+def _file(add: Mapping[str, Any], column: str | None) -> File:
+    days = None if column is None else _days(add.get("stats"), column)
+    return File(size=int(add["size"]), days=days)
 
 
 def _days(statistics: str | None, column: str) -> Span | None:
@@ -121,8 +186,11 @@ def _parse(version: int, content: bytes) -> Commit:
     info: dict[str, Any] = {}
     transactions = set()
     files = []
+    changes_rows = False
     for line in content.splitlines():
         action = json.loads(line)
+        moved = action.get("add") or action.get("remove") or {"dataChange": False}
+        changes_rows = changes_rows or bool(moved.get("dataChange", True))
         info = action.get("commitInfo", info)
         if "txn" in action:
             transactions.add(action["txn"]["appId"])
@@ -135,6 +203,7 @@ def _parse(version: int, content: bytes) -> Commit:
         transactions=frozenset(transactions),
         metrics={name: int(value) for name, value in metrics.items() if str(value).lstrip("-").isdigit()},
         files=tuple(files),
+        changes_rows=changes_rows or bool(transactions),
         note=_note(info.get("userMetadata")),
     )
 

@@ -22,17 +22,21 @@ from spark_jobs.job import (
     CHECK_GOLD,
     CHECK_SILVER,
     INGEST,
+    MAINTAIN,
     PUBLISH_GOLD,
     PUBLISH_SILVER,
+    RESTORE_SILVER,
     SILVER_TO_GOLD,
     Job,
     JobCode,
 )
 from spark_jobs.lake import Lake
 from spark_jobs.log import Log
+from spark_jobs.maintain import maintain
 from spark_jobs.publish import publish_gold, publish_silver
 from spark_jobs.receipts import Outcome, Receipts
 from spark_jobs.request import Request, parse_request
+from spark_jobs.restore import restore_silver
 from spark_jobs.silver_to_gold import silver_to_gold
 from spark_jobs.sources.rest import told_by_a_task
 from spark_jobs.storage import Store, read_uri, store_at
@@ -46,6 +50,8 @@ JOBS: Mapping[str, JobCode] = {
     SILVER_TO_GOLD: silver_to_gold,
     CHECK_GOLD: check_gold,
     PUBLISH_GOLD: publish_gold,
+    MAINTAIN: maintain,
+    RESTORE_SILVER: restore_silver,
 }
 # What a job relies on whatever the session brings: moments are UTC, and a value that does not fit is an error.
 _SESSION = {"spark.sql.session.timeZone": "UTC", "spark.sql.ansi.enabled": "true"}

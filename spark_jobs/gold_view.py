@@ -155,6 +155,7 @@ class _Touched:
 
     def __init__(self, view: GoldView) -> None:
         self._job, self._bases, self._sealed = view.job, view.bases, view.sealed
+        self._restored: list[Span] = []
 
     def spans(self) -> list[Span]:
         parts = []
@@ -165,10 +166,8 @@ class _Touched:
         quoted, spans = self._new_rows(RATES, "rate_date")
         if quoted is not None:
             parts.append(self._days_of_rates(quoted, spans))
-        if not parts:
-            return []
-        found = reduce(DataFrame.unionByName, parts).collect()
-        return merge_spans((row["first"], row["last"]) for row in found)
+        found = reduce(DataFrame.unionByName, parts).collect() if parts else []
+        return merge_spans([*self._restored, *((row["first"], row["last"]) for row in found)])
 
     def _new_rows(self, table: str, column: str) -> tuple[DataFrame | None, list[Span] | None]:
         """The run's candidates for a silver table and what others put there since, None when both are empty.
@@ -184,6 +183,7 @@ class _Touched:
             if written.first_day and written.last_day:
                 spans = [(date.fromisoformat(written.first_day), date.fromisoformat(written.last_day))]
         changes = since(self._job.lake, (self._sealed or {}).get(table), table, self._bases[table])
+        self._restored += changes.restored if changes else ()
         missed = changes.rows(self._job.lake, table, self._bases[table], column) if changes else None
         if changes and missed is not None:
             self._job.log.write("silver_changed_since_gold", table=table)

@@ -19,6 +19,8 @@ PUBLISH_SILVER = "publish_silver"
 SILVER_TO_GOLD = "silver_to_gold"
 CHECK_GOLD = "check_gold"
 PUBLISH_GOLD = "publish_gold"
+MAINTAIN = "maintain"
+RESTORE_SILVER = "restore_silver"
 
 
 @dataclass(frozen=True, kw_only=True)

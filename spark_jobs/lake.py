@@ -24,6 +24,10 @@ from spark_jobs.request import Request
 from spark_jobs.row_rules import stored_schema
 from spark_jobs.storage import Store
 
+# How long files that left a table are kept. A run may be redriven for 14 days after it ended, and then reads the files
+# of its own commits and the versions it was built on; candidates and requests are kept for 21. The rest is for time
+# travel: back to before a fault that was found late.
+RETENTION_DAYS = 30
 # Athena, Trino and delta-rs must be able to read every table; a run may be redriven for 14 days, and its transaction
 # ids and commits must outlive that.
 PROPERTIES = {
@@ -31,6 +35,8 @@ PROPERTIES = {
     "delta.columnMapping.mode": "none",
     "delta.logRetentionDuration": "interval 60 days",
     "delta.setTransactionRetentionDuration": "interval 60 days",
+    # as long as VACUUM keeps files: it takes a file for an orphan once the log has forgotten when it was removed
+    "delta.deletedFileRetentionDuration": f"interval {RETENTION_DAYS} days",
 }
 _TRANSACTION_CONF = "spark.databricks.delta.write.txnAppId"
 _TRANSACTION_VERSION_CONF = "spark.databricks.delta.write.txnVersion"
@@ -116,16 +122,31 @@ class Lake:
             transaction: its id; the step's own unless given.
             replacing: a condition on rows of the table that this commit takes away; all of `rows` meet it.
         """
-        options = dict(PROPERTIES)
+        options = {}
         if statistics:
             options["delta.dataSkippingStatsColumns"] = ",".join(statistics)
         if replacing:
             options["replaceWhere"] = replacing
+        return self._save(rows, table, "overwrite" if replacing else "append", options, note, transaction)
+
+    def overwrite(self, rows: DataFrame, table: str, *, note: Mapping[str, Any]) -> Commit:
+        """Put rows in the place of all that a table holds, in one commit: a reader sees the old ones or these."""
+        return self._save(rows, table, "overwrite", {}, note, None)
+
+    def _save(
+        self,
+        rows: DataFrame,
+        table: str,
+        mode: str,
+        options: Mapping[str, str],
+        note: Mapping[str, Any],
+        transaction: str | None,
+    ) -> Commit:
         transaction = transaction or self.request.transaction(table)
         (
             rows.write.format("delta")
-            .mode("overwrite" if replacing else "append")
-            .options(**options)
+            .mode(mode)
+            .options(**PROPERTIES, **options)
             .option("txnAppId", transaction)
             .option("txnVersion", 1)
             .option("userMetadata", self._note(note))
@@ -148,18 +169,23 @@ class Lake:
         table = contract.table
         rows.createOrReplaceTempView("merged_rows")
         condition = " AND ".join([*(f"t.`{key}` = s.`{key}`" for key in contract.key), f"({prune})"])
-        with self._transaction(table, note):
+        with self._conf({_TRANSACTION_CONF: self.request.transaction(table), _TRANSACTION_VERSION_CONF: "1"}, note):
             self.spark.sql(f"MERGE INTO delta.`{self.uri(table)}` t USING merged_rows s ON {condition} {clauses}")
         return self._read_back(table)
 
     def changed_by_others(self, table: str, base: int | None) -> bool:
-        """Whether a commit that this run did not make came after the base version."""
+        """Whether a commit that this run did not make changed rows after the base version.
+
+        Files that were packed anew hold the rows that they held.
+        """
         now = self.version(table)
         if now == base or now is None:
             return now != base
         versions = range(0 if base is None else base + 1, now + 1)
         commits = (delta_log.read_commit(self.store, table, version) for version in versions)
-        return any(commit is None or commit.run_id != self.request.run_id for commit in commits)
+        return any(
+            commit is None or (commit.changes_rows and commit.run_id != self.request.run_id) for commit in commits
+        )
 
     def commit_of_run(self, table: str, version: int) -> Commit:
         """The commit of this run that a receipt names.
@@ -172,14 +198,25 @@ class Lake:
             raise CommitLostError(f"{table}: version {version} is not the commit of this run that its receipt names")
         return commit
 
+    def rearrange(self, table: str, statement: str, *, settings: Mapping[str, str], note: Mapping[str, Any]) -> None:
+        """Run a statement of SQL that leaves a table's rows as they are, `{table}` in it for the table.
+
+        Raises:
+            CommitLostError: its commit is not in the log, or another one is that this run did not make.
+        """
+        before = self.version(table)
+        with self._conf(settings, note):
+            self.spark.sql(statement.format(table=f"delta.`{self.uri(table)}`"))
+        after = self.version(table)
+        for version in range(0 if before is None else before + 1, (after or 0) + 1):
+            commit = self.commit_of_run(table, version)
+            if commit.changes_rows:
+                raise CommitLostError(f"{table}: version {version} was to leave the rows as they are, and changes them")
+
     @contextmanager
-    def _transaction(self, table: str, note: Mapping[str, Any]) -> Iterator[None]:
-        """A block whose SQL commits under the step's transaction id; SQL has no options to say it."""
-        conf = {
-            _TRANSACTION_CONF: self.request.transaction(table),
-            _TRANSACTION_VERSION_CONF: "1",
-            _NOTE_CONF: self._note(note),
-        }
+    def _conf(self, settings: Mapping[str, str], note: Mapping[str, Any]) -> Iterator[None]:
+        """A block whose SQL commits under these settings, with a note; SQL has no options to say it."""
+        conf = {**settings, _NOTE_CONF: self._note(note)}
         for name, value in conf.items():
             self.spark.conf.set(name, value)
         try:

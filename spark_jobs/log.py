@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 _ALLOWED = {
-    "attempt", "dataset", "error", "expectation", "path", "published", "round", "rows", "run_id", "seconds", "step",
-    "subject", "table", "verdict", "version",
+    "action", "attempt", "dataset", "error", "expectation", "files", "files_a_day", "path", "published", "round",
+    "rows", "run_id", "runs", "seconds", "small_files", "step", "subject", "table", "vacuumed", "verdict", "version",
 }  # fmt: skip
 
 

@@ -70,6 +70,8 @@ class Request:
         rejections: what a step that writes rows refuses, oldest first.
         superseded: the runs whose place this one takes; named where there are rejections.
         sources: those that the run takes; None for all.
+        from_run: of a restore, the run that it goes back to; None for all of bronze.
+        keep_days: of a maintenance, for how long VACUUM is to keep what left a table; None for as long as it must.
     """
 
     run_id: str
@@ -93,6 +95,8 @@ class Request:
     rejections: tuple[Rejection, ...] = ()
     superseded: tuple[str, ...] = ()
     sources: tuple[str, ...] | None = None
+    from_run: str | None = None
+    keep_days: int | None = None
 
     def heading(self) -> dict[str, str | int]:
         """Who writes a commit: what the note of each begins with."""
@@ -148,6 +152,8 @@ def parse_request(content: bytes) -> Request:
             rejections=tuple(_rejection(each) for each in document.get("rejections", ())),
             superseded=tuple(document.get("superseded", ())),
             sources=None if (named := document.get("sources")) is None else tuple(named),
+            from_run=(upkeep := document.get("upkeep") or {}).get("from_run"),
+            keep_days=None if (days := upkeep.get("keep_days")) is None else int(days),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InvalidRequestError(f"not a request: {type(error).__name__}: {error}") from error

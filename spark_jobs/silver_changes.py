@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
 
 from spark_jobs.days import Span, merge_spans
-from spark_jobs.delta_log import Commit, read_commit
+from spark_jobs.delta_log import Commit, read_commit, with_the_same_rows
 from spark_jobs.lake import Lake
 
 
@@ -20,13 +20,17 @@ class Changes:
 
     Attributes:
         spans: the days that they are about; None when one of them does not say.
+        restored: the days on which a restore changed something, whatever rows they hold now.
     """
 
     run_ids: frozenset[str]
     spans: list[Span] | None
+    restored: tuple[Span, ...] = ()
 
     def rows(self, lake: Lake, table: str, version: int | None, column: str) -> DataFrame | None:
         """The rows that they brought and that stand; None when there are none."""
+        if not self.run_ids:
+            return None
         found = lake.read_days(table, version, column, self.spans)
         return None if found is None else found.where(sf.col("_run_id").isin(*sorted(self.run_ids)))
 
@@ -38,15 +42,18 @@ def since(lake: Lake, known: int | None, table: str, version: int | None) -> Cha
     missed = [
         commit
         for commit in _commits(lake, table, range(0 if known is None else known + 1, version + 1))
-        if commit.run_id not in {None, lake.request.run_id}
+        if commit.run_id not in {None, lake.request.run_id} and commit.changes_rows
     ]
     if not missed:
         return None
+    restores = [commit for commit in missed if commit.note.get("restored")]
+    missed = [commit for commit in missed if commit not in restores]
     days = [_days(commit) for commit in missed]
     spans = [span for span in days if span is not None]
     return Changes(
         run_ids=frozenset(str(commit.run_id) for commit in missed),
         spans=merge_spans(spans) if len(spans) == len(days) else None,
+        restored=tuple(span for commit in restores if (span := _days(commit)) is not None),
     )
 
 
@@ -59,7 +66,9 @@ def sealed(lake: Lake, seal: str, version: int | None) -> Mapping[str, int] | No
     newest_first = range(-1 if version is None else version, -1, -1)
     for commit in _commits(lake, seal, newest_first):  # others, such as those of a maintenance, do not rebuild gold
         if built_on := commit.note.get("built_on"):
-            return {**{table: at for table, at in built_on.items() if at is not None}, seal: commit.version}
+            versions = {**{table: at for table, at in built_on.items() if at is not None}, seal: commit.version}
+            # a version's files may be vacuumed by now; where they were only packed anew, a later one has its rows
+            return {table: with_the_same_rows(lake.store, table, at) for table, at in versions.items()}
     return None
 
 
@@ -72,7 +81,7 @@ def _commits(lake: Lake, table: str, versions: range) -> Iterator[Commit]:
 
 def _days(commit: Commit) -> Span | None:
     try:
-        first, last = (date.fromisoformat(day) for day in commit.note["days"])
+        first, last = commit.note["days"]
+        return date.fromisoformat(first), None if last is None else date.fromisoformat(last)
     except (KeyError, TypeError, ValueError):
         return None
-    return first, last

@@ -34,7 +34,7 @@ ACCOUNT = "000000000000"
 EXECUTION = f"arn:aws:states:eu-west-1:{ACCOUNT}:execution:assay-test-daily-batch:"
 ROLES = {
     actor: f"arn:aws:iam::{ACCOUNT}:role/assay-test-{actor}"
-    for actor in ("ingest", "check", "silver", "publish_silver", "gold", "publish")
+    for actor in ("ingest", "check", "silver", "publish_silver", "gold", "publish", "maintain", "restore")
 }
 NOW = datetime(2026, 7, 31, 6, 0, 12, tzinfo=UTC)
 SETTINGS = LaunchSettings(
@@ -269,6 +269,21 @@ class World:
         run = self.ledger.run(answer["run_id"])
         assert run is not None
         return run
+
+    def open_upkeep(self, request: dict[str, Any], execution: str = "upkeep1") -> dict[str, Any]:
+        """OpenRun's answer to an execution of the maintenance."""
+        opening = Opening(
+            execution_arn=EXECUTION + execution,
+            request=request,
+            workflow="maintenance",
+            now=NOW,
+            unique=uuid.uuid5(uuid.NAMESPACE_URL, execution).hex,
+            code_digest="code1",
+            released=digests.released(),
+            sources=("fx_rates", "snowflake_orders"),
+            can_still_run=lambda _: True,
+        )
+        return open_run(self.ledger, opening)
 
     def land(self, name: str, body: bytes = b"Date,USD,\n2026-07-30,1.1,\n") -> str:
         key = f"landing/fx/{name}"

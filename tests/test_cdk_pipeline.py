@@ -10,7 +10,7 @@ from lambdas import settings as lambda_settings
 
 ASL = {
     name: (ROOT / "state_machines" / f"{name.replace('-', '_')}.asl.json").read_text()
-    for name in ("daily-batch", "file-arrival")
+    for name in ("daily-batch", "file-arrival", "maintenance")
 }
 MODULES = (
     "open_run",
@@ -188,10 +188,13 @@ def test_workers_reach_out_to_known_ports_only_and_nothing_reaches_in(stage):
     assert egress == [("tcp", 443, 443), ("tcp", 80, 80)]
 
 
+@pytest.mark.parametrize("workflow", ["daily-batch", "maintenance"])
 @pytest.mark.parametrize(("stage", "state"), [("local", "DISABLED"), ("dev", "ENABLED"), ("prod", "ENABLED")])
-def test_the_day_starts_with_its_scheduled_time(stage, state):
-    schedule = properties(stage, "AWS::Scheduler::Schedule", Name=f"assay-{stage}-daily-batch")
+def test_a_schedule_starts_its_workflow_with_the_scheduled_time(stage, state, workflow):
+    schedule = properties(stage, "AWS::Scheduler::Schedule", Name=f"assay-{stage}-{workflow}")
     assert schedule["State"] == state
+    machine = resources(stage, "AWS::StepFunctions::StateMachine")[schedule["Target"]["Arn"]["Ref"]]
+    assert machine["Properties"]["StateMachineName"] == f"assay-{stage}-{workflow}"
     assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
     assert json.loads(schedule["Target"]["Input"]) == {"scheduled_time": "<aws.scheduler.scheduled-time>"}
     assert schedule["Target"]["RetryPolicy"]["MaximumRetryAttempts"] > 0
@@ -324,6 +327,7 @@ def test_only_this_stages_rule_and_alarms_publish_to_the_topic(stage):
         ("ArrivalNotGathered", "arrivals-dead-letters"),
         ("ArrivalNotQueued", "object-arrived-dead-letters"),
         ("DayNotStarted", "schedule-dead-letters"),
+        ("MaintenanceNotStarted", "maintenance-schedule-dead-letters"),
     ],
 )
 @pytest.mark.parametrize("stage", STAGES)

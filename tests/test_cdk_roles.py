@@ -17,7 +17,7 @@ FUNCTIONS = (
     "cancel-job-runs",
     "gather-arrivals",
 )
-JOBS = ("ingest", "check", "silver", "publish-silver", "gold", "publish")
+JOBS = ("ingest", "check", "silver", "publish-silver", "gold", "publish", "maintain", "restore")
 LAKE = "arn:aws:s3:::assay-dev-lake-111111111111-eu-west-1"
 CODE = "arn:aws:s3:::assay-dev-code-111111111111-eu-west-1"
 
@@ -55,7 +55,16 @@ def test_every_permission_is_written_out_in_its_role(stage):
 @pytest.mark.parametrize("stage", STAGES)
 def test_there_is_one_role_per_actor(stage):
     names = sorted(role["Properties"]["RoleName"] for role in resources(stage, "AWS::IAM::Role").values())
-    actors = (*FUNCTIONS, *JOBS, "daily-batch", "file-arrival", "scheduler", "analyst")
+    actors = (
+        *FUNCTIONS,
+        *JOBS,
+        "daily-batch",
+        "file-arrival",
+        "maintenance",
+        "scheduler",
+        "maintenance-scheduler",
+        "analyst",
+    )
     assert names == sorted(f"assay-{stage}-{actor}" for actor in actors)
 
 
@@ -86,6 +95,19 @@ def test_a_function_writes_its_own_log_only(actor):
         ("publish-silver", ["silver/orders/x", "runs/r/publish_silver/all/1.json"]),
         ("gold", ["candidates/r/gold/fct_daily_revenue/1/x", "runs/r/silver_to_gold/all/1.json"]),
         ("publish", ["silver/orders/x", "gold/fct_daily_revenue/x", "runs/r/publish_gold/all/1.json"]),
+        (
+            "maintain",
+            ["bronze/fx_rates/x", "silver/orders/x", "gold/fct_daily_revenue/x", "runs/r/maintain/gold/1.json"],
+        ),
+        (
+            "restore",
+            [
+                "candidates/r/silver/orders/1/x",
+                "quality/results/_delta_log/00000000000000000001.json",
+                "silver/orders/x",
+                "runs/r/restore_silver/orders/1.json",
+            ],
+        ),
     ],
 )
 def test_a_job_writes_only_what_is_its_own(actor, writes):
@@ -124,16 +146,18 @@ def test_a_job_cannot_delete_what_is_evidence_or_touch_the_code(actor):
     assert not allows("dev", actor, "s3:GetObject", f"{CODE}/lambda/0123456789ab.zip")
 
 
-@pytest.mark.parametrize("actor", ["check", "silver", "publish-silver", "gold", "publish"])
+@pytest.mark.parametrize("actor", ["check", "silver", "publish-silver", "gold", "publish", "maintain", "restore"])
 def test_only_ingest_reads_landing_and_the_secret(actor):
     assert not allows("dev", actor, "s3:GetObject", f"{LAKE}/landing/fx/x.csv")
     assert not [each for each in statements("dev", actor) if "secretsmanager:GetSecretValue" in listed(each["Action"])]
 
 
-def test_only_a_check_reads_the_audit_it_appends_to():
+def test_only_what_judges_reads_the_audit_that_it_appends_to():
     places = ("quality/results/_delta_log/_last_checkpoint", "quality/results/part-00000.parquet")
     for actor in JOBS:
-        assert {allows("dev", actor, "s3:GetObject", f"{LAKE}/{place}") for place in places} == {actor == "check"}
+        assert {allows("dev", actor, "s3:GetObject", f"{LAKE}/{place}") for place in places} == {
+            actor in ("check", "restore")
+        }
 
 
 @pytest.mark.parametrize("actor", [*JOBS, "launch-job", "validate-contracts"])
@@ -164,7 +188,7 @@ def test_tasks_of_these_workflows_are_answered_and_no_others():
     for actor in ("launch-job", "job-finished"):
         [granted] = [each for each in statements("dev", actor) if "states:SendTaskSuccess" in listed(each["Action"])]
         machines = "arn:aws:states:eu-west-1:111111111111:stateMachine:assay-dev-"
-        assert granted["Resource"] == [f"{machines}daily-batch", f"{machines}file-arrival"]
+        assert granted["Resource"] == [f"{machines}daily-batch", f"{machines}file-arrival", f"{machines}maintenance"]
 
 
 def test_gathering_starts_the_file_arrival_and_reads_its_own_queue():
@@ -184,7 +208,7 @@ def test_gathering_starts_the_file_arrival_and_reads_its_own_queue():
     assert starters == ["gather-arrivals"]
 
 
-@pytest.mark.parametrize("workflow", ["daily-batch", "file-arrival"])
+@pytest.mark.parametrize("workflow", ["daily-batch", "file-arrival", "maintenance"])
 def test_a_state_machine_may_only_invoke_aliases(workflow):
     [granted] = statements("dev", workflow)
     aliases = resources("dev", "AWS::Lambda::Alias")
@@ -198,7 +222,9 @@ def test_a_state_machine_may_only_invoke_aliases(workflow):
         ("ingest", "emr-serverless"),
         ("daily-batch", "states"),
         ("file-arrival", "states"),
+        ("maintenance", "states"),
         ("scheduler", "scheduler"),
+        ("maintenance-scheduler", "scheduler"),
         ("open-run", "lambda"),
     ],
 )

@@ -13,7 +13,7 @@ from ops.main import app
 
 PAGES = sorted((ROOT / "runbooks").glob("*.md"))
 OF_EVERY_COMMAND = {"--query", "--output", "--region"}
-OF_S3 = {"cp": {"--metadata-directive"}}  # the CLI's own commands, which no model describes
+OF_S3 = {"cp": {"--metadata-directive"}, "ls": set()}  # the CLI's own commands, which no model describes
 
 
 def commands(page, program):

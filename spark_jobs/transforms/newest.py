@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as sf
 
+RUN = "_run_id"
 EXISTING = "_existing"  # whether the row's key is in the table already
 
 
@@ -14,10 +15,11 @@ def newest(rows: DataFrame, key: Sequence[str], order: Sequence[str]) -> DataFra
     """One row a key: the one that is largest by `order`, whose first column says how new a row is.
 
     Returns:
-        The same columns. Among rows alike in `order` it takes the largest by all columns, so the choice never
-        depends on how Spark split the work.
+        The same columns. Among rows alike in `order` it takes that of the latest run, then the largest by all
+        columns, so the choice depends neither on how Spark split the work nor on how many runs are looked at at once.
     """
     others = [name for name in rows.columns if name not in (*key, *order)]
+    others.sort(key=lambda name: name != RUN)
     latest_first = [sf.col(name).desc_nulls_last() for name in (*order, *others)]
     rank = sf.row_number().over(Window.partitionBy(*key).orderBy(*latest_first))
     return rows.withColumn("_rank", rank).where("_rank = 1").drop("_rank")

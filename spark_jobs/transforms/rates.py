@@ -47,6 +47,4 @@ def standardise(rates: DataFrame, currencies: Sequence[str], null_tokens: Sequen
             "_file",
         )
     )
-    return newest(quoted, KEY, ("received_at", "_file")).select(
-        "rate_date", "currency", "rate", "received_at", "_run_id"
-    )
+    return newest(quoted, KEY, (*ORDER, "_file")).select("rate_date", "currency", "rate", "received_at", "_run_id")
