@@ -51,6 +51,7 @@ READER = '''
 
 import sqlite3
 from contextlib import closing
+from datetime import datetime
 
 from pyspark.sql import functions as sf
 
@@ -66,9 +67,9 @@ def read_sqlite(job, contract):
         rows = found.execute(query, (request.interval_end.isoformat(),)).fetchall()
     if not rows:
         return None
-    frame = job.lake.spark.createDataFrame(rows, received_schema(contract))
-    received = sf.to_timestamp(source["cursor"])
-    return frame.withColumns({"_file": sf.lit(None).cast("string"), "_received_at": received})
+    typed = [(id_, datetime.fromisoformat(noted_at)) for id_, noted_at in rows]
+    frame = job.lake.spark.createDataFrame(typed, received_schema(contract))
+    return frame.withColumns({"_file": sf.lit(None).cast("string"), "_received_at": sf.col(source["cursor"])})
 '''
 SUPPLIERS = contract(
     "suppliers", "Suppliers", columns=("id", "noted_at"), kind="sqlite", object="suppliers", cursor="noted_at"
@@ -206,7 +207,7 @@ def test_the_steps_of_the_readme_make_a_new_kind_of_source_run(checkout, tmp_pat
     )
     assert code == 0, said
     found = json.loads(said.strip().splitlines()[-1])
-    assert found["suppliers"] == [["1", "2026-07-27T01:00:00+00:00"], ["2", "2026-07-28T01:00:00+00:00"]]
+    assert found["suppliers"] == [["1", "2026-07-27 01:00:00"], ["2", "2026-07-28 01:00:00"]]
     assert found["events"] == [["a", "1.50"], ["b", "2.00"]]
     assert found["rebates"] == [["c", "0.10"]]
     assert found["refused"] == "ContractViolationError"

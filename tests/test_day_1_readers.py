@@ -79,7 +79,8 @@ def test_glue_tells_every_reader_what_the_tables_are(loaded, catalog):
         assert [each["Name"] for each in said.get("PartitionKeys", [])] == table.metadata().partition_columns
         assert storage["SerdeInfo"]["Parameters"]["path"] == storage["Location"]
         assert said["Parameters"]["spark.sql.sources.provider"] == "delta"
-        assert table.to_pyarrow_table(columns=[columns[0][0]] if "bronze" not in path else None).num_rows >= 0
+        first = table.schema().fields[0].name
+        assert table.to_pyarrow_table(columns=[first]).num_rows == lake.count(loaded.platform, path)
 
 
 def test_no_table_of_the_lake_has_what_a_reader_could_not_read(loaded):

@@ -11,8 +11,8 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame
@@ -21,21 +21,28 @@ from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 from pyspark.sql.types import StructType
 
 from contracts.contract import Contract
-from contracts.errors import ContractViolationError, SourceFailedError, SourceUnavailableError
+from contracts.errors import ContractViolationError, SourceUnavailableError
 from spark_jobs.lake import Lake
 from spark_jobs.row_rules import received_schema
 from spark_jobs.sources.credentials import CredentialsRefusedError, signed_in
+from spark_jobs.sources.rest import PATIENCE, Patience, TemporaryError, patiently
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]
 
 FORMAT = "assay_snowflake"
-PATIENCE_SECONDS = 300  # of the connector, with a login and with a query
+LOGIN_SECONDS = 60
+NETWORK_SECONDS = 120
 _CREDENTIAL_ERRORS = (250001, 251005, 390100, 390101, 390144)  # refused at login: perhaps rotated just now
 
 
 def read_relation(
-    lake: Lake, contract: Contract, secret_arn: str | None, start: datetime | None, end: datetime
+    lake: Lake,
+    contract: Contract,
+    secret_arn: str | None,
+    start: datetime | None,
+    end: datetime,
+    patience: Patience = PATIENCE,
 ) -> DataFrame | None:
     """The relation's rows whose cursor lies in [start, end), typed as the contract says; None when there are none.
 
@@ -45,6 +52,7 @@ def read_relation(
         secret_arn: the secret with the connection's parameters, as JSON.
         start: UTC; None for the whole history.
         end: UTC.
+        patience: with a Snowflake that does not answer.
     Returns:
         The contract's columns in lower case, `_file` (null) and `_received_at` (the cursor).
     Raises:
@@ -52,7 +60,7 @@ def read_relation(
         SourceUnavailableError: Snowflake did not take the query.
         SourceFailedError: it did not answer, or refused the secret twice.
     """
-    batches = _query(contract, secret_arn, start, end)
+    batches = _query(contract, _Door(contract.source_name, secret_arn, patience), start, end)
     if not batches:
         return None
     lake.spark.dataSource.register(source_of(batches))
@@ -103,7 +111,24 @@ class SnowflakeReader(DataSourceReader):
         yield from pa.Table.from_arrays(columns, schema=wanted).to_batches()
 
 
-def _query(contract: Contract, secret_arn: str | None, start: datetime | None, end: datetime) -> list[bytes]:
+@dataclass(frozen=True)
+class _Door:
+    """The way into Snowflake."""
+
+    source: str
+    secret_arn: str | None
+    patience: Patience
+
+    def opened(self) -> Any:
+        """A connection; the connector itself gives up within seconds where nothing answers."""
+        return signed_in(
+            self.source,
+            self.secret_arn,
+            lambda secret: patiently(self.source, lambda: connect(secret), self.patience),
+        )
+
+
+def _query(contract: Contract, door: _Door, start: datetime | None, end: datetime) -> list[bytes]:
     """Run the query; its result batches that hold rows, pickled for the tasks that fetch them."""
     from snowflake.connector import errors
 
@@ -117,7 +142,7 @@ def _query(contract: Contract, secret_arn: str | None, start: datetime | None, e
         moments.append(_literal(start))
     try:
         with (
-            closing(signed_in(contract.source_name, secret_arn, partial(connect, contract.source_name))) as connection,
+            closing(door.opened()) as connection,
             closing(connection.cursor()) as statement,
         ):
             described = statement.describe(f"SELECT * FROM {relation} LIMIT 0")  # noqa: S608
@@ -125,43 +150,39 @@ def _query(contract: Contract, secret_arn: str | None, start: datetime | None, e
             statement.execute(query, moments)
             return [pickle.dumps(batch) for batch in statement.get_result_batches() or [] if batch.rowcount]
     except errors.Error as error:
-        # what is wrong with a query it says at once; the others have been waited for
-        kind = SourceUnavailableError if isinstance(error, errors.ProgrammingError) else SourceFailedError
         number = error.errno or type(error).__name__
-        raise kind(f"{contract.source_name}: {relation}: Snowflake answered with error {number}") from None
+        raise SourceUnavailableError(
+            f"{contract.source_name}: {relation}: Snowflake answered with error {number}"
+        ) from None
 
 
-def connect(source: str, secret: Mapping[str, Any]) -> Any:
+def connect(secret: Mapping[str, Any]) -> Any:
     """A connection with the parameters that the secret holds.
 
-    The connector asks again by itself; a `login_timeout` or `network_timeout` of the secret's own wins.
-
     Raises:
-        CredentialsRefusedError, SourceFailedError: name the error's number, never the secret.
-    Source: Snowflake connector, "Managing connection timeouts"; its auth/_auth.py and auth/by_plugin.py, whose
-        number 250001 means a refused login when it comes as a DatabaseError, no answer when it comes as another.
+        CredentialsRefusedError: Snowflake did not let us in.
+        TemporaryError: it did not answer. Both name the error's number, never the secret.
+    Source: Snowflake connector 4.8.1, auth/_auth.py and auth/by_plugin.py, whose number 250001 means a refused login
+        when it comes as a DatabaseError, no answer when it comes as another.
     """
     import snowflake.connector
     from snowflake.connector import errors
 
-    parameters = {
-        # it would ask the cloud's metadata address where it runs, and wait for an answer
-        "platform_detection_timeout_seconds": 0.0,
-        "login_timeout": PATIENCE_SECONDS,
-        "network_timeout": PATIENCE_SECONDS,
-        **secret,
-    }
     try:
-        return snowflake.connector.connect(**parameters)
+        return snowflake.connector.connect(
+            **secret,
+            # it would ask the cloud's metadata address where it runs, and wait for an answer
+            platform_detection_timeout_seconds=0.0,
+            login_timeout=LOGIN_SECONDS,
+            # of a query's requests: without it the connector asks for ever
+            network_timeout=NETWORK_SECONDS,
+        )
     except errors.Error as error:
         number = error.errno or type(error).__name__
         answered = isinstance(error, errors.DatabaseError) and not isinstance(error, errors.OperationalError)
         if isinstance(error, errors.ForbiddenError) or (answered and error.errno in _CREDENTIAL_ERRORS):
             raise CredentialsRefusedError(f"Snowflake did not let us in (error {number})") from None
-        raise SourceFailedError(
-            f"{source}: Snowflake did not answer within {parameters['login_timeout']} s (error {number}); redrive the"
-            " execution once it does"
-        ) from None
+        raise TemporaryError(f"none from Snowflake (error {number})") from None
 
 
 def check_columns(contract: Contract, names: Sequence[str]) -> None:
