@@ -6,6 +6,7 @@ Nothing of a run that a gate may still hold goes into a shared table; publish me
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame, Observation
@@ -22,6 +23,8 @@ from spark_jobs.receipts import Lineage, Outcome, Rejected, TableReceipt
 from spark_jobs.rejections import REJECTED_BY, mark, of_dataset, quarantine
 from spark_jobs.transforms import opportunities, orders, rates
 from spark_jobs.transforms.newest import EXISTING, newer_than
+
+AT_ONCE = 3  # small writes wait for the driver more than for a core
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +92,8 @@ SILVER_TABLES = (
 def bronze_to_silver(job: Job) -> Outcome:
     """Write the candidates of every silver table that the run's sources make."""
     silver = silver_tables(job)
-    written = tuple(_write(job, table) for table in silver)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        written = tuple(pool.map(lambda table: _write(job, table), silver))
     tables = tuple(receipt for receipt, _ in written)
     rejections = tuple(each for _, rejected in written for each in rejected)
     return Outcome(

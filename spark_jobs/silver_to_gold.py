@@ -12,6 +12,7 @@ from pyspark.sql import Observation
 from pyspark.sql import functions as sf
 
 from contracts import contract as contracts
+from spark_jobs.bronze_to_silver import AT_ONCE
 from spark_jobs.gold_tables import REVENUE, SEAL, GoldTable, gold_tables
 from spark_jobs.gold_view import GoldView, versions
 from spark_jobs.job import Job
@@ -19,8 +20,6 @@ from spark_jobs.receipts import Outcome, TableReceipt
 from spark_jobs.silver_changes import sealed
 from spark_jobs.transforms.changes import REMOVED, changed_rows
 from spark_jobs.transforms.newest import EXISTING
-
-AT_ONCE = 3  # small writes wait for the driver more than for a core
 
 
 def silver_to_gold(job: Job) -> Outcome:

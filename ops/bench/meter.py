@@ -38,7 +38,8 @@ class Meter:
     def __init__(self, spark: SparkSession) -> None:
         self._context: Any = spark._jsc.sc()
         jvm: Any = spark._jvm
-        no_quantiles = spark.sparkContext._gateway.new_array(jvm.double, 0)
+        gateway: Any = spark.sparkContext._gateway
+        no_quantiles = gateway.new_array(jvm.double, 0)
         # every status, without tasks and summaries
         self._every_stage = (None, False, False, no_quantiles, jvm.java.util.ArrayList())
         self._last = -1
