@@ -124,7 +124,7 @@ def days_priced(new: DataFrame, known: DataFrame | None, lines: DataFrame) -> Da
 
 def _amounts() -> dict[str, Column]:
     gross, rate = sf.col("gross_amount"), sf.col("rate")
-    # exact: discount has four decimals. At these precisions the quotient by a rate keeps 15 decimals: it is rounded once
+    # exact: discount has four decimals. At these precisions the quotient by a rate keeps 17 decimals: it is rounded once
     net = (gross * (sf.lit(1) - sf.col("discount"))).cast("decimal(19,6)")
     return {
         "net_amount": _cents(net),

@@ -38,7 +38,10 @@ def standardise(products: DataFrame) -> DataFrame:
         The columns of contracts/schemas/products_silver and _run_id.
     """
     named = products.select(
-        *(sf.trim(field).alias(name) if name in _TEXTS else sf.col(field).alias(name) for name, field in _FIELDS.items()),
+        *(
+            sf.trim(field).alias(name) if name in _TEXTS else sf.col(field).alias(name)
+            for name, field in _FIELDS.items()
+        ),
         "updated_at",
         "_run_id",
     )
