@@ -110,16 +110,12 @@ class GoldView:
     def line_facts(self) -> DataFrame:
         """The order lines of the touched days, in the columns of `line_facts`."""
         spans, lines = self.line_spans, self._lines
-        if spans == self.spans:
-            sold = self.orders
-        else:
-            sold = self._silver(ORDERS, orders.ORDER, "order_date", spans)
+        sold = self.orders if spans == self.spans else self._silver(ORDERS, orders.ORDER, "order_date", spans)
         prices = self._silver(PRICES, part_supply.ORDER, "valid_from", None)
         if spans is not None:
             # a day's lines are few, and so are their prices: those of all products need not be sorted
-            prices = prices.join(
-                lines.select("product_id", "supplier_id").distinct(), ["product_id", "supplier_id"], "semi"
-            )
+            priced = ["product_id", "supplier_id"]
+            prices = prices.join(lines.select(*priced).distinct(), priced, how="semi")
         facts = line_facts.line_facts(lines, sold, self.line_rates, prices)
         # those of a history are read back from where they are written
         return facts if self.bases[LINE_FACTS] is None else facts.persist()

@@ -1,4 +1,4 @@
-"""Silver order lines, orders, rates and part supply to gold: the lines, each with its amounts, cost and margin in euro."""
+"""Silver order lines, orders, rates and part supply to gold: the lines, each with its cost and margin in euro."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def days_priced(new: DataFrame, known: DataFrame | None, lines: DataFrame) -> Da
 
 def _amounts() -> dict[str, Column]:
     gross, rate = sf.col("gross_amount"), sf.col("rate")
-    # exact: discount has four decimals. At these precisions the quotient by a rate keeps 17 decimals: it is rounded once
+    # exact, as discount has four decimals; the quotient by a rate keeps 17 decimals, so that it is rounded once
     net = (gross * (sf.lit(1) - sf.col("discount"))).cast("decimal(19,6)")
     return {
         "net_amount": _cents(net),
