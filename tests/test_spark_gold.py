@@ -8,13 +8,16 @@ from decimal import Decimal
 import duckdb
 import pyarrow as pa
 import pytest
+from pyspark.sql import functions as sf
+import gold_lines
 from spark_day import World
 from spark_session import quiet, spark  # noqa: F401
 
 from contracts import contract as contracts
-from spark_jobs import publish
+from spark_jobs import ingest, publish
 from spark_jobs.delta_log import latest_version, read_commit
 from spark_jobs.gold_tables import GOLD_TABLES
+from spark_jobs.row_rules import received_schema
 from spark_jobs.transforms import customer_segments
 from spark_jobs.transforms.currencies import NAMES
 
@@ -74,17 +77,40 @@ def quotes(first, last, factor=1.0):
     ]
 
 
+def replaced(rows, new, key):
+    """The rows, those with a key of the new ones given up for them; a key is a row's first values."""
+    keys = {row[:key] for row in new}
+    return [row for row in rows if row[:key] not in keys] + list(new)
+
+
 class Company(World):
-    """The world, its vendor's rates, and what DuckDB makes of both."""
+    """The world, its vendor's rates, what it sells by the line, and what DuckDB makes of it."""
+
+    sources = (*World.sources, *gold_lines.SOURCES)
 
     def __init__(self, spark, folder, patch):  # noqa: F811
         super().__init__(spark, folder, patch)
         self.orders, self.quoted = [], {}
+        self.redshift = {source: [] for source in gold_lines.SOURCES}
+        patch.setitem(ingest.READERS, "redshift", self._read_redshift)
 
-    def day(self, day, orders=(), rates=(), *, history=False, run="0000", publish=True):
-        """A day that brings orders and rates; the receipts that its publish needs."""
-        replaced = {row[0] for row in orders}
-        self.orders = [row for row in self.orders if row[0] not in replaced] + list(orders)
+    def _read_redshift(self, job, contract):
+        start, end = job.request.interval_start, job.request.interval_end
+        rows = [
+            row for row in self.redshift[contract.source_name] if row[-1] < end and (start is None or row[-1] >= start)
+        ]
+        frame = self.spark.createDataFrame(rows, received_schema(contract))
+        return frame.withColumns({"_file": sf.lit(None).cast("string"), "_received_at": sf.col("updated_at")})
+
+    def day(
+        self, day, orders=(), rates=(), *, lines=(), prices=(), products=(), history=False, run="0000", publish=True
+    ):
+        """A day that brings orders, rates and what Redshift holds; the receipts that its publish needs."""
+        self.orders = replaced(self.orders, orders, 1)
+        found = self.redshift
+        found["redshift_order_lines"] = replaced(found["redshift_order_lines"], lines, 2)
+        found["redshift_products"] = replaced(found["redshift_products"], products, 1)
+        found["redshift_part_supply"] = [*found["redshift_part_supply"], *prices]  # an oracle needs those before too
         self.quoted |= {row["Date"]: row for row in rates}
         files = [self.deliver(day, rates)] if rates else []
         keys, verdicts = self.until_publish(day, files, history=history, run=run)
@@ -92,6 +118,19 @@ class Company(World):
         if publish:
             assert self.job(day, "publish_gold", receipts=keys, history=history, run=run)["published"] is True
         return keys
+
+    def begin(self, day, orders, rates, **how):
+        """The history until a day."""
+        self.day(
+            day,
+            orders,
+            rates,
+            lines=gold_lines.lines_of(orders, 1),
+            prices=gold_lines.prices_from(START),
+            products=[gold_lines.product(number, START) for number in gold_lines.PRODUCTS],
+            history=True,
+            **how,
+        )
 
     def table(self, name):
         columns = [column for column, _ in contracts.of_table(name).columns if column != "_run_id"]
@@ -131,6 +170,10 @@ class Company(World):
             FROM o ASOF LEFT JOIN rates r ON o.currency = r.currency AND o.order_date >= r.rate_date;
             """
         )
+        for source, rows in self.redshift.items():
+            gold_lines.register(db, source, rows)
+        db.sql("CREATE VIEW orders AS FROM o")
+        db.execute(gold_lines.ORACLE.read_text())
         exact = [(*row, cents(row[6], row[7])) for row in db.sql("FROM facts").fetchall()]
         db.execute("ALTER TABLE facts ADD COLUMN amount_eur DECIMAL(15,2)")
         db.executemany("UPDATE facts SET amount_eur = ? WHERE order_id = ?", [(row[9], row[0]) for row in exact])
@@ -149,8 +192,9 @@ class Company(World):
             """
             WITH firsts AS (SELECT customer_id, MIN(order_date) AS first_date FROM facts GROUP BY ALL)
             SELECT order_date, COUNT(*), COUNT(DISTINCT customer_id),
-                   COUNT(DISTINCT customer_id) FILTER (first_date = order_date), CAST(SUM(amount_eur) AS DECIMAL(18,2))
-            FROM facts JOIN firsts USING (customer_id) GROUP BY order_date
+                   COUNT(DISTINCT customer_id) FILTER (first_date = order_date), CAST(SUM(amount_eur) AS DECIMAL(18,2)),
+                   any_value(margin_eur)
+            FROM facts JOIN firsts USING (customer_id) LEFT JOIN margins USING (order_date) GROUP BY order_date
             """
         ).fetchall()
         return {
@@ -158,9 +202,13 @@ class Company(World):
             "gold/fct_daily_revenue": sorted((*row, cents(row[3], row[4])) for row in revenue),
             "gold/customer_segments": sorted(map(scored, customers.fetchall())),
             "gold/kpi_daily": sorted(
-                (*row[:4], rounded(Decimal(row[2] - row[3]) / row[2], "0.000001"), row[4], cents(row[4], row[1]))
+                (*row[:4], rounded(Decimal(row[2] - row[3]) / row[2], "0.000001"), row[4], cents(row[4], row[1]), row[5])
                 for row in kpis
             ),
+            **{
+                name: db.sql(f"FROM {name.replace('/', '_')} ORDER BY ALL").fetchall()
+                for name in ("gold/fct_order_lines", "gold/dim_product", "gold/product_performance")
+            },
             "gold/dim_date": db.sql(
                 """
                 SELECT CAST(d AS DATE), year(d), quarter(d), month(d), weekofyear(d), isodow(d), isodow(d) >= 6,
@@ -217,8 +265,9 @@ def company(spark, tmp_path_factory):  # noqa: F811
     """The history and one more day."""
     patch = pytest.MonkeyPatch()
     found = Company(spark, tmp_path_factory.mktemp("company"), patch)
-    found.day(HISTORY, sample(1), quotes(START, HISTORY), history=True)
-    found.day(NEXT, [sold(900, 3, NEXT, "USD", "10.01"), sold(901, 77, NEXT, "EUR", "9.99")], quotes(NEXT, NEXT))
+    found.begin(HISTORY, sample(1), quotes(START, HISTORY))
+    orders = [sold(900, 3, NEXT, "USD", "10.01"), sold(901, 77, NEXT, "EUR", "9.99")]
+    found.day(NEXT, orders, quotes(NEXT, NEXT), lines=gold_lines.lines_of(orders, 2))
     yield found
     patch.undo()
 
@@ -258,7 +307,7 @@ def test_a_day_that_brings_nothing_leaves_gold_as_it_is(company):
 @pytest.mark.slow
 def test_a_publish_cut_in_half_and_left_so_counts_nothing_twice(spark, tmp_path, monkeypatch):  # noqa: F811
     company = Company(spark, tmp_path, monkeypatch)
-    company.day(HISTORY, sample(2), quotes(START, HISTORY), history=True)
+    company.begin(HISTORY, sample(2), quotes(START, HISTORY))
     keys = company.day(NEXT, [sold(900, 3, NEXT, "USD", "10.01")], quotes(NEXT, NEXT), publish=False)
     cut_after("gold/customer_segments", company, NEXT, keys, monkeypatch)
     # nobody redrives it: the next day's run finds silver and some of gold ahead of the rest
