@@ -30,7 +30,9 @@ def price(product_id, supplier, cost, changed, hour=1):
     return (product_id, supplier, 100, Decimal(cost), at(changed, hour))
 
 
-def line(order, number, product_id, *, supplier=1, quantity="3", discount="0.05", returned=False, amount=None, changed=None):
+def line(
+    order, number, product_id, *, supplier=1, quantity="3", discount="0.05", returned=False, amount=None, changed=None
+):
     """A line of an order, as the orders of the sample have them: (order_id, ..., day, ..., currency, updated_at)."""
     day = order[4]
     gross = Decimal(amount) if amount else (Decimal(quantity) * product_id * Decimal("7.31")).quantize(Decimal("0.01"))
@@ -67,9 +69,7 @@ def prices_from(day):
 def register(db, source, rows):
     """The rows of a source as a table of DuckDB, under the name of its table there."""
     fields = contracts.of_source(source).fields
-    columns = {
-        field.name: pa.array([row[at_] for row in rows], _type(field.type)) for at_, field in enumerate(fields)
-    }
+    columns = {field.name: pa.array([row[at_] for row in rows], _type(field.type)) for at_, field in enumerate(fields)}
     db.register(source.removeprefix("redshift_"), pa.table(columns))
 
 
