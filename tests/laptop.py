@@ -30,6 +30,10 @@ BUSINESS = {
     "silver/orders": ["order_id", "customer_id", "order_status", "order_date", "currency", "amount", "order_priority"],
     **{
         name: [column for column, _ in contracts.of_table(name).columns if column != "_run_id"]
+        for name in ("silver/products", "silver/part_supply", "silver/order_lines")
+    },
+    **{
+        name: [column for column, _ in contracts.of_table(name).columns if column != "_run_id"]
         for name in (table.name for table in GOLD_TABLES)
     },
 }
@@ -217,7 +221,8 @@ class Laptop:
 def expected(until):
     """Silver and gold as DuckDB computes them from the raw sources, TPC-H and the ECB's file, up to `until`."""
     connection = duckdb.connect()
-    orders = tpch.ORDERS_SQL.format(folder=tpch.generate(ROOT / "build" / "tpch"))
+    folder = tpch.generate(ROOT / "build" / "tpch")
+    orders = tpch.ORDERS_SQL.format(folder=folder)
     connection.execute(f"CREATE TABLE orders AS FROM ({orders}) WHERE order_date <= DATE '{until}'")
     lines = [line.rstrip(",").split(",") for line in vendor.history()[1:] if line[:10] <= until.isoformat()]
     long = [
@@ -233,12 +238,33 @@ def expected(until):
         "CAST(rate AS DECIMAL(18, 8)) AS rate FROM raw_rates"
     )
     connection.register("names", pa.table({"currency": list(NAMES), "name": list(NAMES.values())}))
+    for name, sql in (
+        ("products", tpch.PRODUCTS_SQL),
+        ("part_supply", tpch.PART_SUPPLY_SQL),
+        ("order_lines", tpch.ORDER_LINES_SQL),
+    ):
+        connection.execute(
+            f"CREATE TABLE {name} AS FROM ({sql.format(folder=folder)}) WHERE CAST(updated_at AS DATE) <= DATE '{until}'"
+        )
+    connection.execute(Path(__file__).with_name("gold_lines_oracle.sql").read_text())
     connection.execute(Path(__file__).with_name("gold_oracle.sql").read_text())
     return {
         "silver/fx_rates": connection.sql("FROM rates ORDER BY ALL").fetchall(),
         "silver/orders": connection.sql(
             "SELECT order_id, customer_id, order_status, order_date, currency, total_price, order_priority "
             "FROM orders ORDER BY ALL"
+        ).fetchall(),
+        "silver/products": connection.sql(
+            "SELECT product_id, name, manufacturer, brand, type, size, container, retail_price, updated_at "
+            "FROM products ORDER BY ALL"
+        ).fetchall(),
+        "silver/part_supply": connection.sql(
+            "SELECT product_id, supplier_id, CAST(updated_at AS DATE), available_quantity, supply_cost, updated_at "
+            "FROM part_supply ORDER BY ALL"
+        ).fetchall(),
+        "silver/order_lines": connection.sql(
+            "SELECT order_id, line_number, product_id, supplier_id, order_date, currency, quantity, extended_price, "
+            "discount, tax, return_flag, line_status, ship_date, ship_mode, updated_at FROM order_lines ORDER BY ALL"
         ).fetchall(),
         **{
             table.name: connection.sql(f"FROM {table.name.replace('/', '_')} ORDER BY ALL").fetchall()
