@@ -41,7 +41,7 @@ SELECT product_id, CAST(date_trunc('quarter', order_date) AS DATE) AS quarter_st
 FROM gold_fct_order_lines GROUP BY ALL;
 CREATE VIEW gold_product_performance AS
 SELECT now.*, CASE WHEN now.units > 0 THEN CAST(sixths(parts(now.returned_units, 100), parts(now.units, 100)) AS DECIMAL(7, 6)) END,
-       1 + (SELECT COUNT(*) FROM quarters better WHERE better.quarter_start = now.quarter_start AND better.revenue_eur > now.revenue_eur),
+       rank() OVER (PARTITION BY now.quarter_start ORDER BY now.revenue_eur DESC),
        CASE WHEN earlier.revenue_eur > 0
             THEN sixths(parts(now.revenue_eur, 100) - parts(earlier.revenue_eur, 100), parts(earlier.revenue_eur, 100)) END
 FROM quarters now LEFT JOIN quarters earlier
