@@ -8,13 +8,40 @@ from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
+from pyspark.sql import functions as sf
+from spark_day import World
 
 from contracts import contract as contracts
+from spark_jobs import ingest
+from spark_jobs.row_rules import received_schema
 
 SOURCES = ("redshift_products", "redshift_part_supply", "redshift_order_lines")
 ORACLE = Path(__file__).with_name("gold_lines_oracle.sql")
 PRODUCTS, SUPPLIERS = range(1, 13), (1, 2)
 _TYPES = {"int": pa.int32(), "bigint": pa.int64(), "date": pa.date32(), "string": pa.string()}
+
+
+class Shop(World):
+    """The world, and in memory what Redshift holds of its order lines."""
+
+    sources = (*World.sources, *SOURCES)
+
+    def __init__(self, spark, folder, patch):
+        super().__init__(spark, folder, patch)
+        self.redshift = {source: [] for source in SOURCES}
+        self.begun = set()
+        patch.setitem(ingest.READERS, "redshift", self._read_redshift)
+
+    def _read_redshift(self, job, contract):
+        # a source has a cursor of its own: what is read for the first time is read from the beginning
+        start = job.request.interval_start if contract.source_name in self.begun else None
+        end = job.request.interval_end
+        self.begun.add(contract.source_name)
+        rows = [
+            row for row in self.redshift[contract.source_name] if row[-1] < end and (start is None or row[-1] >= start)
+        ]
+        frame = self.spark.createDataFrame(rows, received_schema(contract))
+        return frame.withColumns({"_file": sf.lit(None).cast("string"), "_received_at": sf.col("updated_at")})
 
 
 def at(day, hour=1):

@@ -137,7 +137,11 @@ RATES_2 = [{"Date": "2026-07-29", "USD": "1.2"}]
 
 def first_day(spark, folder, patch):
     """A lake with the first day published."""
-    world = World(spark, folder, patch)
+    return publish_first_day(World(spark, folder, patch))
+
+
+def publish_first_day(world):
+    """The world, its first day published."""
     keys, verdicts = world.until_publish(DAY_1, [world.deliver(DAY_1, RATES_HISTORY)], history=True)
     receipt = world.job(DAY_1, "publish_gold", receipts=keys, history=True)
     assert verdicts == ["PASS", "PASS", "PASS"]

@@ -9,15 +9,14 @@ import duckdb
 import gold_lines
 import pyarrow as pa
 import pytest
-from pyspark.sql import functions as sf
+from gold_lines import Shop
 from spark_day import World
 from spark_session import quiet, spark  # noqa: F401
 
 from contracts import contract as contracts
-from spark_jobs import ingest, publish
+from spark_jobs import publish
 from spark_jobs.delta_log import latest_version, read_commit
 from spark_jobs.gold_tables import GOLD_TABLES
-from spark_jobs.row_rules import received_schema
 from spark_jobs.transforms import customer_segments
 from spark_jobs.transforms.currencies import NAMES
 
@@ -83,28 +82,12 @@ def replaced(rows, new, key):
     return [row for row in rows if row[:key] not in keys] + list(new)
 
 
-class Company(World):
+class Company(Shop):
     """The world, its vendor's rates, what it sells by the line, and what DuckDB makes of it."""
-
-    sources = (*World.sources, *gold_lines.SOURCES)
 
     def __init__(self, spark, folder, patch):  # noqa: F811
         super().__init__(spark, folder, patch)
         self.orders, self.quoted = [], {}
-        self.redshift = {source: [] for source in gold_lines.SOURCES}
-        self.begun = set()
-        patch.setitem(ingest.READERS, "redshift", self._read_redshift)
-
-    def _read_redshift(self, job, contract):
-        # a source has a cursor of its own: what is read for the first time is read from the beginning
-        start = job.request.interval_start if contract.source_name in self.begun else None
-        end = job.request.interval_end
-        self.begun.add(contract.source_name)
-        rows = [
-            row for row in self.redshift[contract.source_name] if row[-1] < end and (start is None or row[-1] >= start)
-        ]
-        frame = self.spark.createDataFrame(rows, received_schema(contract))
-        return frame.withColumns({"_file": sf.lit(None).cast("string"), "_received_at": sf.col("updated_at")})
 
     def day(
         self, day, orders=(), rates=(), *, lines=(), prices=(), products=(), history=False, run="0000", publish=True
