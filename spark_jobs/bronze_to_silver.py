@@ -16,12 +16,12 @@ from contracts import contract as contracts
 from contracts.contract import Contract
 from spark_jobs.bronze import run_rows
 from spark_jobs.days import single_days
-from spark_jobs.job import Job
+from spark_jobs.job import INGEST, Job
 from spark_jobs.lake import distinct_dates
 from spark_jobs.quarantine import as_json, run_columns
 from spark_jobs.receipts import Lineage, Outcome, Rejected, TableReceipt
 from spark_jobs.rejections import REJECTED_BY, mark, of_dataset, quarantine
-from spark_jobs.transforms import opportunities, orders, rates
+from spark_jobs.transforms import opportunities, order_lines, orders, part_supply, products, rates
 from spark_jobs.transforms.newest import EXISTING, newer_than
 
 AT_ONCE = 3  # small writes wait for the driver more than for a core
@@ -52,6 +52,18 @@ def _standardise_rates(contract: Contract, bronze: DataFrame) -> DataFrame:
 
 def _standardise_orders(_: Contract, bronze: DataFrame) -> DataFrame:
     return orders.standardise(bronze)
+
+
+def _standardise_products(_: Contract, bronze: DataFrame) -> DataFrame:
+    return products.standardise(bronze)
+
+
+def _standardise_part_supply(_: Contract, bronze: DataFrame) -> DataFrame:
+    return part_supply.standardise(bronze)
+
+
+def _standardise_order_lines(_: Contract, bronze: DataFrame) -> DataFrame:
+    return order_lines.standardise(bronze)
 
 
 def _standardise_opportunities(_: Contract, bronze: DataFrame) -> DataFrame:
@@ -85,6 +97,33 @@ SILVER_TABLES = (
         order=opportunities.ORDER,
         standardise=_standardise_opportunities,
         lineage=opportunities.LINEAGE,
+    ),
+    SilverTable(
+        name="silver/products",
+        source="redshift_products",
+        date=None,
+        key=products.KEY,
+        order=products.ORDER,
+        standardise=_standardise_products,
+        lineage=products.LINEAGE,
+    ),
+    SilverTable(
+        name="silver/part_supply",
+        source="redshift_part_supply",
+        date="valid_from",
+        key=part_supply.KEY,
+        order=part_supply.ORDER,
+        standardise=_standardise_part_supply,
+        lineage=part_supply.LINEAGE,
+    ),
+    SilverTable(
+        name="silver/order_lines",
+        source="redshift_order_lines",
+        date="order_date",
+        key=order_lines.KEY,
+        order=order_lines.ORDER,
+        standardise=_standardise_order_lines,
+        lineage=order_lines.LINEAGE,
     ),
 )
 
@@ -123,7 +162,7 @@ def _write(job: Job, table: SilverTable) -> tuple[TableReceipt, tuple[Rejected, 
     base = lake.version(table.name)
     rows = table.standardise(source, run_rows(job, source))
     current = None
-    if base is not None:
+    if base is not None and job.receipts.of(INGEST, table.source).table(source.table).rows:
         # read twice, once to know which of silver's days matter: a day's rows, so they fit
         rows = rows.persist()
         days = None if table.date is None else single_days(distinct_dates(rows, table.date))

@@ -6,8 +6,8 @@ it decides by the verdict. Every result goes to the audit table before the recei
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import reduce
+from collections.abc import Callable, Iterable
+from functools import partial, reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
@@ -17,6 +17,7 @@ from contracts.contract import Contract
 from contracts.errors import ReceiptMissingError
 from spark_jobs.bronze import run_rows
 from spark_jobs.bronze_to_silver import silver_tables
+from spark_jobs.days import Span
 from spark_jobs.expectations import Batch, evaluate, verdict
 from spark_jobs.gold_tables import gold_tables
 from spark_jobs.history import earlier_results
@@ -80,8 +81,8 @@ def _rows_that_stay(job: Job, contract: Contract, written: TableReceipt) -> Data
     return job.lake.read_candidates(contract, written.path, **{REMOVED: "boolean"}).where(~sf.col(REMOVED))
 
 
-def _as_published(job: Job, path: str) -> DataFrame:
-    """The rows of a table as it stands, and this run's candidates for it."""
+def _as_published(job: Job, path: str, column: str | None, days: Callable[[], list[Span]]) -> DataFrame:
+    """The rows of a table as it stands, on some days when a column is named, and this run's candidates for it."""
     contract = contracts.of_table(path)
     parts = [
         _rows_that_stay(job, contract, written)
@@ -89,8 +90,10 @@ def _as_published(job: Job, path: str) -> DataFrame:
         if written.table == path != written.path and written.rows
     ]
     version = job.lake.version(path)
-    if version is not None:
-        parts.append(job.lake.read(path, version))
+    spans = days() if column is not None and version is not None else None
+    standing = job.lake.read_days(path, version, column, spans)
+    if standing is not None:
+        parts.append(standing)
     names = [name for name, _ in contract.columns]
     nothing = job.lake.spark.createDataFrame([], stored_schema(contract))
     return reduce(DataFrame.unionByName, (part.select(*names) for part in parts), nothing)
@@ -100,7 +103,7 @@ def _outcome(job: Job, batches: list[Batch], rejections: tuple[Rejected, ...] = 
     judged = [each.contract for each in batches]
     data_date = job.request.data_date
     history = earlier_results(job.lake.store, judged, data_date)
-    measured = evaluate(batches, {"data_date": data_date}, history=history, table=lambda path: _as_published(job, path))
+    measured = evaluate(batches, {"data_date": data_date}, history=history, table=partial(_as_published, job))
     results, waivers = passed_over(noted(measured, rejections), job.request.waivers)
     decided = verdict(results, job.request.fail_from)
     record(job, judged, results, decided)

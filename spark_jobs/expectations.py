@@ -25,6 +25,7 @@ from pyspark.sql.types import StructType
 from contracts.contract import Contract, Expectation
 from contracts.errors import InvalidRequestError, UnsupportedKeywordError
 from spark_jobs import repeats
+from spark_jobs.days import Span, single_days
 from spark_jobs.expectation_kinds import (
     KINDS,
     Kind,
@@ -37,6 +38,7 @@ from spark_jobs.expectation_kinds import (
     present,
     within,
 )
+from spark_jobs.lake import distinct_dates
 from spark_jobs.pipeline_kinds import PIPELINE_KINDS, Reference, Trend
 from spark_jobs.row_rules import RowRules
 
@@ -44,6 +46,7 @@ _BROKEN_RULE = "_broken_rule"
 _JSON = {"ignoreNullFields": "false", "timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"}
 Result = Mapping[str, Any]
 Values = Mapping[str, Any]
+OtherTable = Callable[[str, str | None, Callable[[], list[Span]]], DataFrame]
 History = Mapping[tuple[str, str, str | None], Sequence[Any]]
 
 
@@ -71,7 +74,7 @@ class _Around:
 
     run: Mapping[str, Any]
     history: History
-    table: Callable[[str], DataFrame] | None
+    table: OtherTable | None
 
 
 def evaluate(
@@ -79,7 +82,7 @@ def evaluate(
     run: Mapping[str, Any],
     *,
     history: History | None = None,
-    table: Callable[[str], DataFrame] | None = None,
+    table: OtherTable | None = None,
 ) -> tuple[Result, ...]:
     """The result of every rule and expectation of the batches.
 
@@ -87,7 +90,8 @@ def evaluate(
         batches: the datasets.
         run: what `{"$run": name}` may name.
         history: what earlier runs observed, for each (dataset, expectation, column), newest first; none unless given.
-        table: the rows of a table by its path in the lake, as they will be once this run is published.
+        table: the rows of a table by its path in the lake, as they will be once this run is published; beside the path
+            it gets a column of days, if only some are asked for, and what tells them.
     Returns:
         One result each: dataset, expectation, column, severity, observed, expected, success.
     """
@@ -190,7 +194,9 @@ def _missing(batch: Batch, kwargs: Kwargs, around: _Around, index: int) -> DataF
     """How many rows refer to something, and how many to what the other table does not hold."""
     if around.table is None:
         raise InvalidRequestError(f"{batch.contract.dataset}: no other table can be read here")
-    there = around.table(kwargs["table"]).select(sf.col(kwargs["table_column"]).alias("_there")).distinct()
+    same_day = kwargs.get("same_day")
+    other = around.table(kwargs["table"], same_day, lambda: single_days(distinct_dates(batch.rows, str(same_day))))
+    there = other.select(sf.col(kwargs["table_column"]).alias("_there")).distinct()
     given = sf.col(kwargs["column"])
     rows = batch.rows.where(condition(kwargs) & given.isNotNull()).groupBy(given.alias("_given")).count()
     joined = rows.join(there, sf.col("_given") == sf.col("_there"), "left")

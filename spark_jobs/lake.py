@@ -15,6 +15,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sf
 
+from contracts import contract as contracts
 from contracts.contract import Contract
 from contracts.errors import CommitLostError
 from spark_jobs import delta_log
@@ -54,8 +55,13 @@ class Lake:
         return delta_log.latest_version(self.store, table)
 
     def read(self, table: str, version: int) -> DataFrame:
-        """The rows of a table at a stated version."""
-        return self.spark.read.format("delta").option("versionAsOf", version).load(self.uri(table))
+        """The rows of a table at a stated version; columns that its contract has gained since are null."""
+        rows = self.spark.read.format("delta").option("versionAsOf", version).load(self.uri(table))
+        schema = stored_schema(contracts.of_table(table))
+        gained = {
+            column.name: sf.lit(None).cast(column.dataType) for column in schema if column.name not in rows.columns
+        }
+        return rows.withColumns(gained) if gained else rows
 
     def read_days(
         self, table: str, version: int | None, column: str | None, spans: Sequence[Span] | None
@@ -106,7 +112,7 @@ class Lake:
         transaction: str | None = None,
         replacing: str | None = None,
     ) -> Commit:
-        """Append rows in one commit; creates the table if there is none.
+        """Append rows in one commit; creates the table if there is none, and gives it the columns that it lacks.
 
         Args:
             rows: the rows, with the table's columns.
@@ -119,6 +125,7 @@ class Lake:
         options = dict(PROPERTIES)
         if statistics:
             options["delta.dataSkippingStatsColumns"] = ",".join(statistics)
+        options["mergeSchema"] = "true"
         if replacing:
             options["replaceWhere"] = replacing
         transaction = transaction or self.request.transaction(table)
@@ -134,7 +141,7 @@ class Lake:
         return self._read_back(table, transaction)
 
     def merge(self, rows: DataFrame, contract: Contract, *, clauses: str, note: Mapping[str, Any]) -> Commit:
-        """Merge rows into a table by its key, in one commit.
+        """Merge rows into a table by its key, in one commit, which gives it the columns that the clauses name anew.
 
         Args:
             rows: the rows, known as `s` in the clauses; the table is `t`.
@@ -146,7 +153,8 @@ class Lake:
         rows.createOrReplaceTempView("merged_rows")
         condition = " AND ".join(f"t.`{key}` = s.`{key}`" for key in contract.key)
         with self._transaction(table, note):
-            self.spark.sql(f"MERGE INTO delta.`{self.uri(table)}` t USING merged_rows s ON {condition} {clauses}")
+            target = f"delta.`{self.uri(table)}` t"
+            self.spark.sql(f"MERGE WITH SCHEMA EVOLUTION INTO {target} USING merged_rows s ON {condition} {clauses}")
         return self._read_back(table)
 
     def changed_by_others(self, table: str, base: int | None) -> bool:

@@ -25,7 +25,7 @@ from spark_jobs.gold_tables import SEAL, gold_tables
 from spark_jobs.job import BRONZE_TO_SILVER, SILVER_TO_GOLD, Job
 from spark_jobs.lake import distinct_dates
 from spark_jobs.receipts import Outcome, Receipt, TableReceipt
-from spark_jobs.silver_changes import sealed
+from spark_jobs.silver_changes import columns, sealed
 from spark_jobs.transforms.changes import REMOVED
 from spark_jobs.transforms.newest import overlay
 
@@ -165,7 +165,10 @@ def _note(publication: Publication, written: TableReceipt, before: Sequence[Tabl
     """What later runs of silver_to_gold ask: the days that a commit to silver is about, and what gold is built on."""
     if publication.step == SILVER_TO_GOLD:
         # not the versions of now: a publish that was killed may go on after another run has changed silver
-        return {"built_on": {each.table: each.version_after for each in before}}
+        return {
+            "built_on": {each.table: each.version_after for each in before},
+            "columns": columns([*(each.table for each in before), publication.table]),
+        }
     return {"days": [written.first_day, written.last_day]}
 
 

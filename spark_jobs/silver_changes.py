@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
 
+from contracts import contract as contracts
 from spark_jobs.days import Span, merge_spans
 from spark_jobs.delta_log import Commit, read_commit
 from spark_jobs.lake import Lake
@@ -25,7 +26,7 @@ class Changes:
     run_ids: frozenset[str]
     spans: list[Span] | None
 
-    def rows(self, lake: Lake, table: str, version: int | None, column: str) -> DataFrame | None:
+    def rows(self, lake: Lake, table: str, version: int | None, column: str | None) -> DataFrame | None:
         """The rows that they brought and that stand; None when there are none."""
         found = lake.read_days(table, version, column, self.spans)
         return None if found is None else found.where(sf.col("_run_id").isin(*sorted(self.run_ids)))
@@ -54,13 +55,22 @@ def sealed(lake: Lake, seal: str, version: int | None) -> Mapping[str, int] | No
     """The versions of silver and gold when gold was last published whole; None when it never was.
 
     The table that is published last says it. A publish that was cut in half, and whose run another one replaced, has
-    committed to some of the others since: nothing may be counted on from there.
+    committed to some of the others since: nothing may be counted on from there. Nor may rows that lack a column which
+    their contract has gained: None then, so that all of gold is computed anew.
     """
     newest_first = range(-1 if version is None else version, -1, -1)
     for commit in _commits(lake, seal, newest_first):  # others, such as those of a maintenance, do not rebuild gold
         if built_on := commit.note.get("built_on"):
+            if any(commit.note.get("columns", {}).get(table) != names for table, names in columns(built_on).items()):
+                return None
             return {**{table: at for table, at in built_on.items() if at is not None}, seal: commit.version}
     return None
+
+
+def columns(tables: Iterable[str]) -> dict[str, list[str]]:
+    """The columns of the gold tables among `tables`, as their contracts have them now."""
+    gold = (contracts.of_table(table) for table in tables if table.startswith("gold/"))
+    return {each.table: [name for name, _ in each.columns] for each in gold}
 
 
 def _commits(lake: Lake, table: str, versions: range) -> Iterator[Commit]:

@@ -114,7 +114,8 @@ def test_freshness_is_of_days_and_moments_only(spark):  # noqa: F811
 
 
 def currencies(spark, *names):  # noqa: F811
-    def table(path):
+    def table(path, day, _days):
+        assert day is None
         assert path == "silver/fx_rates"
         return spark.createDataFrame([(name,) for name in names], "currency string")
 
