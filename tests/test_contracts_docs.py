@@ -83,7 +83,7 @@ def test_there_is_an_index_and_a_page_for_each_version(site):
         "fct_daily_revenue_gold/1-0-0.html",
         "fct_order_lines_gold/1-0-0.html",
         "fct_orders_gold/1-0-0.html",
-        "fx_rates_bronze/1-1-0.html",
+        "fx_rates_bronze/1-2-0.html",
         "fx_rates_silver/1-1-0.html",
         "hubspot_contacts_bronze/1-0-0.html",
         "kpi_daily_gold/1-1-0.html",
@@ -136,7 +136,7 @@ def test_a_page_says_what_the_contract_says(site):
 
 
 def test_a_file_s_page_says_how_text_becomes_values(site):
-    text = Page(site["fx_rates_bronze/1-1-0.html"]).text
+    text = Page(site["fx_rates_bronze/1-2-0.html"]).text
     assert 'Read as null N/A, ""' in text
     assert "prefix landing/fx/" in text
     assert "Date key string string, in the format date the day of the rates" in text
