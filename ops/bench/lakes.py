@@ -47,11 +47,13 @@ class Day:
         opened_at: what its run id says. The log's times are those of the bench, so days that shall not look in each
             other's commits are told to be days apart.
         files: the vendor's files, as a request names them.
+        whole: all that the sources hold until the day's end, as a first load takes it.
     """
 
     date: date
     opened_at: datetime
     files: Sequence[Mapping[str, Any]] = ()
+    whole: bool = False
 
     @property
     def run_id(self) -> str:
@@ -116,7 +118,7 @@ class BenchLake:
             "round": 0,
             "redrive_count": 0,
             "data_date": str(day.date),
-            "interval": {"start": str(end - timedelta(days=1)), "end": str(end)},
+            "interval": {"start": None if day.whole else str(end - timedelta(days=1)), "end": str(end)},
             "lake": str(self.folder),
             "receipt_key": f"runs/{day.run_id}/{step}/{subject}/1.json",
             "inputs": {
