@@ -1,4 +1,4 @@
-"""What the benches on lakes in a folder find: the cost of a day beside its history, and of a first load beside a script."""
+"""What the benches on lakes in folders find: a day beside its history, and a first load beside a script."""
 
 from __future__ import annotations
 
@@ -76,12 +76,13 @@ def _run(module: str, *arguments: str) -> Any:
 
 
 def _median_total(rounds: Sequence[Costs], measure: str) -> float:
-    return statistics.median(sum(cost[measure] for cost in costs.values()) for costs in rounds)
+    totals = (sum(float(cost[measure]) for cost in costs.values()) for costs in rounds)
+    return statistics.median(totals)
 
 
 def _median(costs: Sequence[Mapping[str, Any]], measure: str) -> float:
-    return statistics.median(cost[measure] for cost in costs) if costs else 0
+    return statistics.median(float(cost[measure]) for cost in costs) if costs else 0.0
 
 
 def _shown(value: float) -> str:
-    return f"{value:.2f}" if isinstance(value, float) and value != int(value) else f"{int(value)}"
+    return f"{value:.2f}" if value % 1 else f"{value:.0f}"

@@ -1,7 +1,8 @@
 """The jobs of a first load against one hand-written script: the same tables, in one process, by turns.
 
-`medallion.py SCALE ROUNDS SOURCE...` prints the seconds of each in each round, as JSON. Both read their sources from the
-same Parquet files, so sources cost both the same, and each round begins with an empty lake. The tables must be equal.
+`medallion.py SCALE ROUNDS SOURCE...` prints the seconds of each in each round, as JSON. Both read their sources from
+the same Parquet files, so sources cost both the same, and each round begins with an empty lake. The tables must be
+equal.
 """
 
 from __future__ import annotations
