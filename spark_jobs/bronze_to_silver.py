@@ -32,7 +32,8 @@ class SilverTable:
     """How one silver table comes from bronze.
 
     Attributes:
-        date: a column that never changes for a key, so that it prunes; None for a table that is read whole.
+        date: a column of dates or moments that never changes for a key, so that it prunes; None for a table that is
+            read whole.
         order: columns that say how new a row is, most significant first.
     """
 
@@ -92,7 +93,7 @@ SILVER_TABLES = (
     SilverTable(
         name="silver/opportunities",
         source="salesforce_opportunities",
-        date=None,
+        date="created_at",
         key=opportunities.KEY,
         order=opportunities.ORDER,
         standardise=_standardise_opportunities,
@@ -204,6 +205,6 @@ def _days(table: SilverTable) -> list[Column]:
     if table.date is None:
         return []
     return [
-        sf.min(table.date).cast("string").alias("first_day"),
-        sf.max(table.date).cast("string").alias("last_day"),
+        sf.min(table.date).cast("date").cast("string").alias("first_day"),
+        sf.max(table.date).cast("date").cast("string").alias("last_day"),
     ]

@@ -35,9 +35,9 @@ def quarters_of(spans: Iterable[Span], *, before: int = 0, after: int = 0) -> li
 
 
 def in_spans(column: str, spans: Iterable[Span]) -> str:
-    """A condition in SQL that holds on the days of the spans."""
+    """A condition in SQL that holds on the days of the spans, for a column of dates or of moments (UTC)."""
     parts = [
-        f"{column} >= DATE'{first}'" + ("" if last is None else f" AND {column} <= DATE'{last}'")
+        f"{column} >= DATE'{first}'" + ("" if last is None else f" AND {column} < DATE'{last + _DAY}'")
         for first, last in spans
     ]
     return " OR ".join(f"({part})" for part in parts) if parts else "false"

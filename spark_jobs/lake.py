@@ -204,5 +204,6 @@ class Lake:
 
 
 def distinct_dates(rows: DataFrame, column: str) -> list[date]:
-    """The dates in a column, without null: one Spark job, meant for small frames."""
-    return [row[0] for row in rows.select(column).where(sf.col(column).isNotNull()).distinct().collect()]
+    """The dates in a column, or those of its moments, without null: one Spark job, meant for small frames."""
+    days = rows.select(sf.col(column).cast("date").alias("day"))
+    return [row["day"] for row in days.where("day IS NOT NULL").distinct().collect()]

@@ -10,9 +10,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import reduce
 from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
 
 from contracts import contract as contracts
@@ -30,7 +31,7 @@ from spark_jobs.transforms.changes import REMOVED
 from spark_jobs.transforms.newest import overlay
 
 ROWS_A_FILE = 50_000
-MOST_STRETCHES = 32  # of days that lie apart, each in a file of its own
+MOST_STRETCHES = 4  # of days that lie apart, each in a file of its own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,11 +139,24 @@ def _replace_days(
         rows = kept.select(*names, sf.lit(False).alias(REMOVED)).unionByName(candidates)
     if publication.may_remove:
         rows = rows.where(~sf.col(REMOVED))
-    files = max(math.ceil(written.rows / ROWS_A_FILE), min(len(spans), MOST_STRETCHES))
-    # days that lie apart go into files apart, or one file would be read for all the days between
-    spread = rows.repartitionByRange(files, day, *key) if files > 1 else rows.hint("rebalance")
     replacing = None if current is None else in_spans(day, spans)
-    return job.lake.append(spread.select(*names), publication.table, note=note, replacing=replacing)
+    laid_out = _laid_out(rows, day, key, spans, written.rows)
+    return job.lake.append(laid_out.select(*names), publication.table, note=note, replacing=replacing)
+
+
+def _laid_out(rows: DataFrame, day: str, key: Sequence[str], spans: Sequence[Span], count: int) -> DataFrame:
+    """The rows in files that each hold a stretch of days, so that later reads skip what they do not ask for.
+
+    A few rows whose days lie apart go into a file for each of the latest stretches, and one for what is older: in a
+    single file they would be read for all the days between.
+    """
+    if count > ROWS_A_FILE:
+        return rows.repartitionByRange(math.ceil(count / ROWS_A_FILE), day, *key)
+    latest = [first for first, _ in spans[1:]][-MOST_STRETCHES + 1 :]
+    if not latest:
+        return rows.hint("rebalance")
+    stretch = reduce(Column.__add__, ((sf.col(day) >= sf.lit(first)).cast("int") for first in latest))
+    return rows.repartitionById(len(latest) + 1, stretch)
 
 
 def _days_of(written: TableReceipt) -> list[Span] | None:
