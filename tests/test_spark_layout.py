@@ -65,13 +65,3 @@ def test_days_that_lie_apart_do_not_share_a_file(world):
         (day, day),
     ]
     assert world.rows(ORDERS, "order_id", "order_date", "amount")[0] == (0, date(2026, 7, 19), 7)
-
-
-def test_an_older_state_of_an_order_replaces_nothing(world):
-    day = DAY_1 + timedelta(days=1)
-    world.orders = [order(5, DAY_1 - timedelta(days=4), "EUR", "9.00", updated=DAY_1 - timedelta(days=8))]
-    before = held(world)
-    world.orders.append(order(101, day, "EUR", "1.00"))
-    publish(world, day)
-    assert held(world) == [*before, (day, day)]
-    assert world.rows(ORDERS, "order_id", "amount")[5] == (5, 1)
