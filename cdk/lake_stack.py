@@ -21,6 +21,8 @@ from cdk.sources import CREDENTIALS, Credentials, systems
 # Source: https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
 REDRIVE_DAYS = 21
 ACCESS_LOG_DAYS = 90
+# What Redshift unloads is read by the job run that asked for it, and by no other.
+EXPIRE_DAYS = {"candidates": REDRIVE_DAYS, "requests": REDRIVE_DAYS, "unload": 2}
 
 
 class LakeStack(cdk.Stack):
@@ -53,8 +55,8 @@ class LakeStack(cdk.Stack):
 
     def _lake_bucket(self, access_logs: s3.IBucket | None) -> s3.Bucket:
         expiring = [
-            s3.LifecycleRule(id=f"expire-{prefix}", prefix=f"{prefix}/", expiration=cdk.Duration.days(REDRIVE_DAYS))
-            for prefix in ("candidates", "requests")
+            s3.LifecycleRule(id=f"expire-{prefix}", prefix=f"{prefix}/", expiration=cdk.Duration.days(days))
+            for prefix, days in EXPIRE_DAYS.items()
         ]
         bucket = self._bucket("LakeBucket", self._names.lake_bucket, rules=expiring, access_logs=access_logs)
         # Not event_bridge_enabled: it adds a function of CDK's own, whose role may touch every bucket.

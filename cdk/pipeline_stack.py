@@ -16,7 +16,7 @@ from cdk.functions import Function, FunctionDefaults
 from cdk.names import Names
 from cdk.network import Network
 from cdk.notices import Notices
-from cdk.roles import JobRoles
+from cdk.roles import JobRoles, UnloadRole
 from cdk.settings import Settings
 from cdk.spark_application import SparkApplication
 from cdk.triggers import FileArrivals, Schedule, Scheduled, StateChangeRules
@@ -57,6 +57,9 @@ class PipelineStack(cdk.Stack):
             network=network,
         )
         JobRoles(self, "JobRoles", names=names, secret_arns=list(secret_arns.values()))
+        if "redshift" in secret_arns:
+            unload = UnloadRole(self, "Unload", names=names)
+            cdk.CfnOutput(self, "RedshiftUnloadRoleArn", value=unload.role_arn)
         notices = Notices(
             self, "Notices", names=names, emails=settings.notice_emails, encrypted=settings.encrypt_notices
         )

@@ -12,6 +12,8 @@ from cdk import grants
 from cdk.names import JOB_ACTORS, Names
 
 EMR_SERVERLESS = "emr-serverless.amazonaws.com"
+REDSHIFT = ("redshift", "redshift-serverless")
+UNLOAD = "unload"  # the prefix that Redshift writes large results to
 
 
 def role(
@@ -43,7 +45,9 @@ class JobAccess:
 
 
 JOB_ACCESS = {
-    "ingest": JobAccess(reads=("landing", "bronze", "quarantine"), writes=("bronze", "quarantine"), secrets=True),
+    "ingest": JobAccess(
+        reads=("landing", "bronze", "quarantine", UNLOAD), writes=("bronze", "quarantine"), secrets=True
+    ),
     "check": JobAccess(
         reads=("bronze", "quarantine", "silver", "gold", "candidates", "quality/results"), appends=("quality/results",)
     ),
@@ -73,6 +77,40 @@ class JobRoles(Construct):
             construct_id = "".join(word.capitalize() for word in actor.split("_"))
             name = names.named(actor.replace("_", "-"))
             role(self, construct_id, name=name, principal=principal, statements=statements)
+
+
+class UnloadRole(Construct):
+    """The role that Redshift assumes to write a large result, and nothing else, into the lake.
+
+    The warehouse's owner attaches it to the cluster or namespace.
+    Source: https://docs.aws.amazon.com/redshift/latest/dg/r_UNLOAD.html (required privileges and permissions)
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, names: Names) -> None:
+        super().__init__(scope, construct_id)
+        bucket = f"arn:aws:s3:::{names.lake_bucket}"
+        statements = [
+            grants.allow(["s3:PutObject", "s3:AbortMultipartUpload"], [f"{bucket}/{UNLOAD}/*"]),
+            grants.allow(["s3:ListBucket"], [bucket], {"StringLike": {"s3:prefix": [f"{UNLOAD}/*"]}}),
+            grants.allow(["s3:GetBucketLocation"], [bucket]),
+        ]
+        principals = [_database_users(service, names) for service in REDSHIFT]
+        self.role_arn: str = role(
+            self,
+            "Role",
+            name=names.named("redshift-unload"),
+            principal=iam.CompositePrincipal(*principals),
+            statements=statements,
+        ).role_arn
+
+
+def _database_users(service: str, names: Names) -> iam.PrincipalBase:
+    """Redshift when it acts for a database user of this account, whom it names as the external id.
+
+    Source: https://docs.aws.amazon.com/redshift/latest/mgmt/authorizing-redshift-service-database-users.html
+    """
+    users = {"StringLike": {"sts:ExternalId": names.arn(service, "dbuser:*/*")}}
+    return iam.PrincipalWithConditions(iam.ServicePrincipal(f"{service}.amazonaws.com"), users)
 
 
 def job_statements(names: Names, access: JobAccess, *, secret_arns: Sequence[str]) -> list[iam.PolicyStatement]:

@@ -41,6 +41,11 @@ CREDENTIALS = {
         keys=("instance_url", "client_id"),
         generated="client_secret",
     ),
+    "redshift": Credentials(
+        description="Read-only user of the warehouse; fill in after the first deployment",
+        keys=("engine", "host", "port", "dbname", "username", "unload_role_arn"),
+        generated="password",
+    ),
 }
 KINDS = ("files", *CREDENTIALS)
 

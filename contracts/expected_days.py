@@ -48,11 +48,15 @@ class ExpectedDays:
         return self.file.replace("%Y", f"{day.year:04}").replace("%m", f"{day:%m}").replace("%d", f"{day:%d}")
 
     def day_of(self, name: str) -> date | None:
-        """The day that a file's name states, after the prefix; None when it states none."""
+        """The day that a file's name states, after the prefix, packed or not; None when it states none."""
+        plain = name.removesuffix(".gz")
+        if name.endswith(".zip"):  # with the file's own ending or instead of it
+            ending = self.file[self.file.rfind(".") :] if "." in self.file else ""
+            plain = name.removesuffix(".zip").removesuffix(ending) + ending
         pattern = re.escape(self.file)
         for code, digits in (("%Y", 4), ("%m", 2), ("%d", 2)):
             pattern = pattern.replace(re.escape(code), f"(?P<{code[1]}>[0-9]{{{digits}}})")
-        found = re.fullmatch(pattern, name)
+        found = re.fullmatch(pattern, plain)
         try:
             return date(int(found["Y"]), int(found["m"]), int(found["d"])) if found else None
         except ValueError:

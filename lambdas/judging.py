@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from contracts import packing
 from contracts.contract import Contract
 from contracts.errors import SourceUnavailableError
 from contracts.landing import read_head
@@ -26,18 +27,22 @@ def judge(s3: S3Client, bucket: str, contract: Contract, landed: Landed, data_da
         ContractViolationError: the first rule broken, with dataset, column, rule and line.
         SourceUnavailableError: the file changed, or went away, since it was listed.
     """
-    data = head(s3, bucket, landed)
-    return len(read_head(contract, landed.key, data, landed.size > len(data), data_date))
+    if packing.is_packed(landed.key):
+        packing.check_size(contract, landed.key, landed.size)
+        content = packing.unpacked(contract, landed.key, head(s3, bucket, landed, packing.LARGEST_PACKED))
+        data, truncated = content[:HEAD_BYTES], len(content) > HEAD_BYTES
+    else:
+        data = head(s3, bucket, landed)
+        truncated = landed.size > len(data)
+    return len(read_head(contract, landed.key, data, truncated, data_date))
 
 
-def head(s3: S3Client, bucket: str, landed: Landed) -> bytes:
-    """The first 256 KiB of exactly the version that was listed."""
+def head(s3: S3Client, bucket: str, landed: Landed, limit: int = HEAD_BYTES) -> bytes:
+    """The first bytes of exactly the version that was listed."""
     if landed.size == 0:
         return b""  # S3 refuses any range of an empty object
     try:
-        answer = s3.get_object(
-            Bucket=bucket, Key=landed.key, Range=f"bytes=0-{HEAD_BYTES - 1}", IfMatch=f'"{landed.etag}"'
-        )
+        answer = s3.get_object(Bucket=bucket, Key=landed.key, Range=f"bytes=0-{limit - 1}", IfMatch=f'"{landed.etag}"')
     except ClientError as error:
         if error_code(error) in {"PreconditionFailed", "NoSuchKey", "412", "404"}:
             raise SourceUnavailableError(f"{landed.key}: changed since it was listed; it is listed again") from error

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import pkgutil
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -125,14 +123,12 @@ def read(name: str) -> Contract:
 
 
 def lineage() -> tuple[Lineage, ...]:
-    """The lineage of every transform; imported when it is asked for, as the transforms need pyspark."""
-    from spark_jobs import transforms
+    """The lineage of every table of silver and gold; imported when it is asked for, as the transforms need pyspark."""
+    from spark_jobs.bronze_to_silver import SILVER_TABLES
+    from spark_jobs.gold_tables import GOLD_TABLES
 
-    names = [f"{transforms.__name__}.{module.name}" for module in pkgutil.iter_modules(transforms.__path__)]
-    said = [getattr(import_module(name), "LINEAGE", None) for name in names]
-    return tuple(
-        Lineage(output=each["output"], inputs=tuple(each["inputs"]), columns=each["columns"]) for each in said if each
-    )
+    said = [table.lineage for table in (*SILVER_TABLES, *GOLD_TABLES)]
+    return tuple(Lineage(output=each["output"], inputs=tuple(each["inputs"]), columns=each["columns"]) for each in said)
 
 
 def tables_that_feel(lineages: Sequence[Lineage], table: str, change: Change) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from ops.errors import OpsError
 from ops.platform import Platform, platform
 
 HISTORY_UNTIL, NEXT_DAY = datetime.date(2026, 7, 30), datetime.date(2026, 7, 31)
+TOP_PRODUCTS = 5
 
 
 def demo() -> None:
@@ -58,6 +59,8 @@ def _tables(target: Platform) -> None:
     kpis = lake.table(target, "gold/kpi_daily").to_pyarrow_table(filters=[("kpi_date", ">=", HISTORY_UNTIL)])
     figures = sorted(kpis.drop_columns(["_run_id"]).to_pylist(), key=lambda row: row["kpi_date"])
     show.CONSOLE.print(show.rows("gold.kpi_daily, the last two days", figures))
+    if "gold/product_performance" in lake.tables(target):
+        _products(target)
     customers = lake.table(target, "gold/customer_segments").to_pyarrow_table(columns=["segment", "revenue_eur"])
     segments = customers.group_by("segment").aggregate([([], "count_all"), ("revenue_eur", "sum")]).to_pylist()
     show.CONSOLE.print(
@@ -69,3 +72,19 @@ def _tables(target: Platform) -> None:
             ],
         )
     )
+
+
+def _products(target: Platform) -> None:
+    """The products of the largest revenue in the present quarter."""
+    quarter = datetime.date(NEXT_DAY.year, (NEXT_DAY.month - 1) // 3 * 3 + 1, 1)
+    sold = lake.table(target, "gold/product_performance").to_pyarrow_table(
+        columns=["revenue_rank", "product_id", "units", "revenue_eur", "margin_eur", "return_share", "growth"],
+        filters=[("quarter_start", "=", quarter), ("revenue_rank", "<=", TOP_PRODUCTS)],
+    )
+    best = sorted(sold.to_pylist(), key=lambda row: (row["revenue_rank"], row["product_id"]))
+    products = lake.table(target, "gold/dim_product").to_pyarrow_table(
+        columns=["product_id", "name"], filters=[("product_id", "in", [row["product_id"] for row in best])]
+    )
+    names = {row["product_id"]: row["name"] for row in products.to_pylist()}
+    records = [{"rank": row.pop("revenue_rank"), "product": names[row.pop("product_id")], **row} for row in best]
+    show.CONSOLE.print(show.rows(f"gold.product_performance, the quarter from {quarter}", records))

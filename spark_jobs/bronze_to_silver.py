@@ -6,6 +6,7 @@ Nothing of a run that a gate may still hold goes into a shared table; publish me
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame, Observation
@@ -15,13 +16,15 @@ from contracts import contract as contracts
 from contracts.contract import Contract
 from spark_jobs.bronze import run_rows
 from spark_jobs.days import single_days
-from spark_jobs.job import Job
+from spark_jobs.job import INGEST, Job
 from spark_jobs.lake import distinct_dates
 from spark_jobs.quarantine import as_json, run_columns
 from spark_jobs.receipts import Lineage, Outcome, Rejected, TableReceipt
 from spark_jobs.rejections import REJECTED_BY, mark, of_dataset, quarantine
-from spark_jobs.transforms import opportunities, orders, rates
+from spark_jobs.transforms import opportunities, order_lines, orders, part_supply, products, rates
 from spark_jobs.transforms.newest import EXISTING, newer_than
+
+AT_ONCE = 3  # small writes wait for the driver more than for a core
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +32,8 @@ class SilverTable:
     """How one silver table comes from bronze.
 
     Attributes:
-        date: a column that never changes for a key, so that it prunes; None for a table that is read whole.
+        date: a column of dates or moments that never changes for a key, so that it prunes; None for a table that is
+            read whole.
         order: columns that say how new a row is, most significant first.
         on_its_day: whether gold feels a row on its `date` alone; else it may stand until the next one of its key.
     """
@@ -51,6 +55,18 @@ def _standardise_rates(contract: Contract, bronze: DataFrame) -> DataFrame:
 
 def _standardise_orders(_: Contract, bronze: DataFrame) -> DataFrame:
     return orders.standardise(bronze)
+
+
+def _standardise_products(_: Contract, bronze: DataFrame) -> DataFrame:
+    return products.standardise(bronze)
+
+
+def _standardise_part_supply(_: Contract, bronze: DataFrame) -> DataFrame:
+    return part_supply.standardise(bronze)
+
+
+def _standardise_order_lines(_: Contract, bronze: DataFrame) -> DataFrame:
+    return order_lines.standardise(bronze)
 
 
 def _standardise_opportunities(_: Contract, bronze: DataFrame) -> DataFrame:
@@ -80,11 +96,39 @@ SILVER_TABLES = (
     SilverTable(
         name="silver/opportunities",
         source="salesforce_opportunities",
-        date=None,
+        date="created_at",
         key=opportunities.KEY,
         order=opportunities.ORDER,
         standardise=_standardise_opportunities,
         lineage=opportunities.LINEAGE,
+    ),
+    SilverTable(
+        name="silver/products",
+        source="redshift_products",
+        date=None,
+        key=products.KEY,
+        order=products.ORDER,
+        standardise=_standardise_products,
+        lineage=products.LINEAGE,
+    ),
+    SilverTable(
+        name="silver/part_supply",
+        source="redshift_part_supply",
+        date="valid_from",
+        key=part_supply.KEY,
+        order=part_supply.ORDER,
+        standardise=_standardise_part_supply,
+        lineage=part_supply.LINEAGE,
+    ),
+    SilverTable(
+        name="silver/order_lines",
+        source="redshift_order_lines",
+        date="order_date",
+        key=order_lines.KEY,
+        order=order_lines.ORDER,
+        standardise=_standardise_order_lines,
+        lineage=order_lines.LINEAGE,
+        on_its_day=True,
     ),
 )
 
@@ -92,7 +136,8 @@ SILVER_TABLES = (
 def bronze_to_silver(job: Job) -> Outcome:
     """Write the candidates of every silver table that the run's sources make."""
     silver = silver_tables(job)
-    written = tuple(_write(job, table) for table in silver)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        written = tuple(pool.map(lambda table: _write(job, table), silver))
     tables = tuple(receipt for receipt, _ in written)
     rejections = tuple(each for _, rejected in written for each in rejected)
     return Outcome(
@@ -122,7 +167,7 @@ def _write(job: Job, table: SilverTable) -> tuple[TableReceipt, tuple[Rejected, 
     base = lake.version(table.name)
     rows = table.standardise(source, run_rows(job, source))
     current = None
-    if base is not None:
+    if base is not None and job.receipts.of(INGEST, table.source).table(source.table).rows:
         # read twice, once to know which of silver's days matter: a day's rows, so they fit
         rows = rows.persist()
         days = None if table.date is None else single_days(distinct_dates(rows, table.date))
@@ -164,6 +209,6 @@ def _days(table: SilverTable) -> list[Column]:
     if table.date is None:
         return []
     return [
-        sf.min(table.date).cast("string").alias("first_day"),
-        sf.max(table.date).cast("string").alias("last_day"),
+        sf.min(table.date).cast("date").cast("string").alias("first_day"),
+        sf.max(table.date).cast("date").cast("string").alias("last_day"),
     ]

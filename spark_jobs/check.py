@@ -6,8 +6,9 @@ it decides by the verdict. Every result goes to the audit table before the recei
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import reduce
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from functools import partial, reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
@@ -16,7 +17,8 @@ from contracts import contract as contracts
 from contracts.contract import Contract
 from contracts.errors import ReceiptMissingError
 from spark_jobs.bronze import run_rows
-from spark_jobs.bronze_to_silver import silver_tables
+from spark_jobs.bronze_to_silver import SILVER_TABLES, silver_tables
+from spark_jobs.days import Span
 from spark_jobs.expectations import Batch, evaluate, verdict
 from spark_jobs.gold_tables import gold_tables
 from spark_jobs.history import earlier_results
@@ -27,6 +29,9 @@ from spark_jobs.rejections import noted
 from spark_jobs.row_rules import parsed, row_rules, stored_schema
 from spark_jobs.transforms.changes import REMOVED
 from spark_jobs.waivers import passed_over
+
+# What a day refers to is mostly there of late; a table's whole history is read for what is not.
+LOOKED_AT_FIRST = timedelta(days=31)
 
 
 def check_bronze(job: Job) -> Outcome:
@@ -80,8 +85,8 @@ def _rows_that_stay(job: Job, contract: Contract, written: TableReceipt) -> Data
     return job.lake.read_candidates(contract, written.path, **{REMOVED: "boolean"}).where(~sf.col(REMOVED))
 
 
-def _as_published(job: Job, path: str) -> DataFrame:
-    """The rows of a table as it stands, and this run's candidates for it."""
+def _as_published(job: Job, path: str, column: str | None, days: Callable[[], list[Span]]) -> DataFrame:
+    """The rows of a table as it stands, on some days when a column is named, and this run's candidates for it."""
     contract = contracts.of_table(path)
     parts = [
         _rows_that_stay(job, contract, written)
@@ -89,18 +94,35 @@ def _as_published(job: Job, path: str) -> DataFrame:
         if written.table == path != written.path and written.rows
     ]
     version = job.lake.version(path)
-    if version is not None:
-        parts.append(job.lake.read(path, version))
+    spans = days() if column is not None and version is not None else None
+    standing = job.lake.read_days(path, version, column, spans)
+    if standing is not None:
+        parts.append(standing)
     names = [name for name, _ in contract.columns]
     nothing = job.lake.spark.createDataFrame([], stored_schema(contract))
     return reduce(DataFrame.unionByName, (part.select(*names) for part in parts), nothing)
+
+
+def _newest(job: Job, path: str) -> DataFrame | None:
+    """The latest days of a table that has days, and this run's candidates for it; None for another."""
+    [column] = {table.date for table in SILVER_TABLES if table.name == path} or {None}
+    if column is None or job.lake.version(path) is None:
+        return None
+    since: list[Span] = [(job.request.data_date - LOOKED_AT_FIRST, None)]
+    return _as_published(job, path, column, lambda: since)
 
 
 def _outcome(job: Job, batches: list[Batch], rejections: tuple[Rejected, ...] = ()) -> Outcome:
     judged = [each.contract for each in batches]
     data_date = job.request.data_date
     history = earlier_results(job.lake.store, judged, data_date)
-    measured = evaluate(batches, {"data_date": data_date}, history=history, table=lambda path: _as_published(job, path))
+    measured = evaluate(
+        batches,
+        {"data_date": data_date},
+        history=history,
+        table=partial(_as_published, job),
+        newest=partial(_newest, job),
+    )
     results, waivers = passed_over(noted(measured, rejections), job.request.waivers)
     decided = verdict(results, job.request.fail_from)
     record(job, judged, results, decided)

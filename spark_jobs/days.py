@@ -24,13 +24,29 @@ def merge_spans(spans: Iterable[Span]) -> list[Span]:
     return [(merged[0][0], merged[-1][1])] if len(merged) > MOST_SPANS else merged
 
 
+def quarters_of(spans: Iterable[Span], *, before: int = 0, after: int = 0) -> list[Span]:
+    """The first days of the calendar quarters that the spans touch, and of some quarters before and after each.
+
+    In spans too: every first day of a quarter within them is meant.
+    """
+    return merge_spans(
+        (_quarter(first, -before), None if last is None else _quarter(last, after)) for first, last in spans
+    )
+
+
 def in_spans(column: str, spans: Iterable[Span]) -> str:
-    """A condition in SQL that holds on the days of the spans."""
+    """A condition in SQL that holds on the days of the spans, for a column of dates or of moments (UTC)."""
     parts = [
-        f"{column} >= DATE'{first}'" + ("" if last is None else f" AND {column} <= DATE'{last}'")
+        f"{column} >= DATE'{first}'" + ("" if last is None else f" AND {column} < DATE'{last + _DAY}'")
         for first, last in spans
     ]
     return " OR ".join(f"({part})" for part in parts) if parts else "false"
+
+
+def _quarter(day: date, later: int) -> date:
+    """The first day of the quarter that comes so many quarters after that of `day`."""
+    quarters = day.year * 4 + (day.month - 1) // 3 + later
+    return date(max(quarters // 4, 1), quarters % 4 * 3 + 1, 1)
 
 
 def overlap(one: Span, other: Span) -> bool:

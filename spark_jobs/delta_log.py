@@ -22,6 +22,7 @@ from spark_jobs.storage import Store
 
 _COMMIT = re.compile(r"([0-9]{20})[.]json")
 CLOCK_SKEW = timedelta(days=1)
+_DAY_LENGTH = len("2026-07-30")  # of a date, and of a moment as the log writes it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +173,8 @@ def _file(add: Mapping[str, Any], column: str | None) -> File:
 def _days(statistics: str | None, column: str) -> Span | None:
     values = json.loads(statistics or "{}")
     try:
-        return date.fromisoformat(values["minValues"][column]), date.fromisoformat(values["maxValues"][column])
+        first, last = (values[end][column][:_DAY_LENGTH] for end in ("minValues", "maxValues"))
+        return date.fromisoformat(first), date.fromisoformat(last)
     except (KeyError, TypeError, ValueError):
         return None
 

@@ -55,6 +55,10 @@ JOBS: Mapping[str, JobCode] = {
 }
 # What a job relies on whatever the session brings: moments are UTC, and a value that does not fit is an error.
 _SESSION = {"spark.sql.session.timeZone": "UTC", "spark.sql.ansi.enabled": "true"}
+# Java that is written, compiled and warmed for a query pays off from so many rows on; below, Spark interprets it. A day
+# of 5,000 orders took 26 s with and 19 s without.
+ROWS_WORTH_COMPILING = 50_000
+_INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
 
 
 def run(argv: Sequence[str]) -> int:
@@ -75,13 +79,12 @@ def perform(request: Request, store: Store, spark: SparkSession) -> int:
     started_at, started = datetime.now(UTC), time.monotonic()
     log = Log(run_id=request.run_id, step=request.step, subject=request.subject, attempt=request.attempt)
     log.write("started", round=request.round)
-    for name, value in _SESSION.items():
-        spark.conf.set(name, value)
     try:
         code = JOBS.get(request.step)
         if code is None:
             raise InvalidRequestError(f"{request.step}: no such step; there are {', '.join(JOBS)}")
         earlier = Receipts.read(store, request.receipts)
+        _configure(spark, earlier)
         lake = Lake(spark, store, request)
         job = Job(request=request, lake=lake, receipts=earlier, log=log, started_at=started_at)
         outcome = _outcome(code, job)
@@ -92,6 +95,19 @@ def perform(request: Request, store: Store, spark: SparkSession) -> int:
     receipts.write(store, request, receipts.success(request, started_at, outcome))
     log.write("succeeded", seconds=_since(started))
     return 0
+
+
+def _configure(spark: SparkSession, earlier: Receipts) -> None:
+    """Set what the jobs rely on, and what suits the rows that the run is about, as far as they are known."""
+    for name, value in _SESSION.items():
+        spark.conf.set(name, value)
+    tables = list(earlier.tables())
+    few = bool(tables) and sum(each.rows for each in tables) <= ROWS_WORTH_COMPILING
+    for name, value in _INTERPRETED.items():
+        if few:
+            spark.conf.set(name, value)
+        else:
+            spark.conf.unset(name)
 
 
 def _outcome(code: JobCode, job: Job) -> Outcome:

@@ -25,6 +25,7 @@ from pyspark.sql.types import StructType
 from contracts.contract import Contract, Expectation
 from contracts.errors import InvalidRequestError, UnsupportedKeywordError
 from spark_jobs import repeats
+from spark_jobs.days import Span, single_days
 from spark_jobs.expectation_kinds import (
     KINDS,
     Kind,
@@ -37,6 +38,7 @@ from spark_jobs.expectation_kinds import (
     present,
     within,
 )
+from spark_jobs.lake import distinct_dates
 from spark_jobs.pipeline_kinds import PIPELINE_KINDS, Reference, Trend
 from spark_jobs.row_rules import RowRules
 
@@ -44,6 +46,8 @@ _BROKEN_RULE = "_broken_rule"
 _JSON = {"ignoreNullFields": "false", "timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"}
 Result = Mapping[str, Any]
 Values = Mapping[str, Any]
+NewestRows = Callable[[str], DataFrame | None]
+OtherTable = Callable[[str, str | None, Callable[[], list[Span]]], DataFrame]
 History = Mapping[tuple[str, str, str | None], Sequence[Any]]
 
 
@@ -71,7 +75,8 @@ class _Around:
 
     run: Mapping[str, Any]
     history: History
-    table: Callable[[str], DataFrame] | None
+    table: OtherTable | None
+    newest: NewestRows
 
 
 def evaluate(
@@ -79,7 +84,8 @@ def evaluate(
     run: Mapping[str, Any],
     *,
     history: History | None = None,
-    table: Callable[[str], DataFrame] | None = None,
+    table: OtherTable | None = None,
+    newest: NewestRows = lambda _: None,
 ) -> tuple[Result, ...]:
     """The result of every rule and expectation of the batches.
 
@@ -87,11 +93,14 @@ def evaluate(
         batches: the datasets.
         run: what `{"$run": name}` may name.
         history: what earlier runs observed, for each (dataset, expectation, column), newest first; none unless given.
-        table: the rows of a table by its path in the lake, as they will be once this run is published.
+        table: the rows of a table by its path in the lake, as they will be once this run is published; beside the path
+            it gets a column of days, if only some are asked for, and what tells them.
+        newest: so much of such a table as is looked at first; the rest only where a value is not among it. None for a
+            table that is looked at whole.
     Returns:
         One result each: dataset, expectation, column, severity, observed, expected, success.
     """
-    around = _Around(run=run, history=history or {}, table=table)
+    around = _Around(run=run, history=history or {}, table=table, newest=newest)
     named = {str(index): batch for index, batch in enumerate(batches)}
     values = _collect(frame for name, batch in named.items() for frame in _measure(name, batch, around))
     detail = _collect(frame for name, batch in named.items() for frame in _detail(name, batch, around, values[name]))
@@ -160,14 +169,14 @@ def _measure(name: str, batch: Batch, around: _Around) -> list[DataFrame]:
         elif isinstance(kind, Repeats):
             frames.append(repeats.distinct(_repeating(batch, kind, kwargs), kind.columns(kwargs), index))
         elif isinstance(kind, Reference):
-            frames.append(_missing(batch, kwargs, around, index))
+            frames.append(_missing(batch, kwargs, around, index, whole=False))
     if aggregates:
         frames.insert(0, batch.rows.agg(*aggregates))
     return [_as_json(name, frame) for frame in frames]
 
 
 def _detail(name: str, batch: Batch, around: _Around, values: Values) -> list[DataFrame]:
-    """What is asked only where rows fail: how many break each rule, and how many share a value that must be unique."""
+    """What is asked only where rows fail: how many break a rule, share a value, refer to what no row of a table has."""
     frames = []
     if batch.rules is not None and values["broken"]:
         broken = batch.rows.groupBy(batch.rules.first_broken.alias(_BROKEN_RULE)).count().where(f"{_BROKEN_RULE} >= 0")
@@ -179,6 +188,9 @@ def _detail(name: str, batch: Batch, around: _Around, values: Values) -> list[Da
         if isinstance(kind, Repeats) and kind.measure is None and not unique:
             frame = repeats.sharing(_repeating(batch, kind, kwargs), kind.columns(kwargs), index)
             frames.append(_as_json(name, frame))
+        in_part = isinstance(kind, Reference) and "same_day" not in kwargs and values[f"failing{index}"]
+        if in_part and around.newest(kwargs["table"]) is not None:
+            frames.append(_as_json(name, _missing(batch, kwargs, around, index, whole=True)))
     return frames
 
 
@@ -186,11 +198,15 @@ def _repeating(batch: Batch, kind: Repeats, kwargs: Kwargs) -> DataFrame:
     return batch.rows.where(condition(kwargs) & present(kind.columns(kwargs), kwargs))
 
 
-def _missing(batch: Batch, kwargs: Kwargs, around: _Around, index: int) -> DataFrame:
-    """How many rows refer to something, and how many to what the other table does not hold."""
+def _missing(batch: Batch, kwargs: Kwargs, around: _Around, index: int, *, whole: bool) -> DataFrame:
+    """How many rows refer to something, and how many to what the other table, or its newest part, does not hold."""
     if around.table is None:
         raise InvalidRequestError(f"{batch.contract.dataset}: no other table can be read here")
-    there = around.table(kwargs["table"]).select(sf.col(kwargs["table_column"]).alias("_there")).distinct()
+    same_day = kwargs.get("same_day")
+    other = None if whole or same_day else around.newest(kwargs["table"])
+    if other is None:
+        other = around.table(kwargs["table"], same_day, lambda: single_days(distinct_dates(batch.rows, str(same_day))))
+    there = other.select(sf.col(kwargs["table_column"]).alias("_there")).distinct()
     given = sf.col(kwargs["column"])
     rows = batch.rows.where(condition(kwargs) & given.isNotNull()).groupBy(given.alias("_given")).count()
     joined = rows.join(there, sf.col("_given") == sf.col("_there"), "left")

@@ -6,15 +6,38 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as sf
 
 from spark_jobs.bronze_to_silver import silver_tables
-from spark_jobs.days import Span, merge_spans
-from spark_jobs.gold_view import CUSTOMERS, FACTS, ORDERS, RATES, GoldView
+from spark_jobs.days import Span, in_spans, merge_spans
+from spark_jobs.gold_view import (
+    CUSTOMERS,
+    FACTS,
+    LINE_FACTS,
+    LINES,
+    ORDERS,
+    PERFORMANCE,
+    PRICES,
+    PRODUCTS,
+    RATES,
+    GoldView,
+)
 from spark_jobs.job import Job
 from spark_jobs.receipts import Lineage
-from spark_jobs.transforms import calendar, currencies, customer_segments, daily_kpis, daily_revenue, order_facts
+from spark_jobs.transforms import (
+    calendar,
+    currencies,
+    customer_segments,
+    daily_kpis,
+    daily_revenue,
+    line_facts,
+    order_facts,
+    product_performance,
+    products,
+)
 
 REVENUE, DAYS, CURRENCIES, KPIS = "gold/fct_daily_revenue", "gold/dim_date", "gold/dim_currency", "gold/kpi_daily"
+PRODUCT_DIMENSION = "gold/dim_product"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,10 +46,12 @@ class Built:
 
     Attributes:
         rows: all of its rows on the days `spans`, without `_run_id`; of a table without a day, all of its rows.
+        in_part: whether `rows` are only those that may differ; then none leaves the table.
     """
 
     rows: DataFrame
     spans: list[Span] | None
+    in_part: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,18 +98,40 @@ def _customers(view: GoldView) -> Built:
     return Built(rows=customer_segments.segments(view.customers), spans=None)
 
 
+def _line_facts(view: GoldView) -> Built:
+    return Built(rows=view.line_facts, spans=view.line_spans)
+
+
+def _products(view: GoldView) -> Built:
+    return Built(rows=products.dim_product(view.changed_products), spans=None, in_part=not view.takes_all_products)
+
+
+def _performance(view: GoldView) -> Built:
+    return Built(rows=view.products_sold, spans=view.quarters)
+
+
 def _kpis(view: GoldView) -> Built:
     rows = daily_kpis.daily_kpis(view.facts, view.customers)
-    if view.spans is None:
-        return Built(rows=rows, spans=None)
-    others = view.current(KPIS, "kpi_date", view.days_of_new_customers) if view.days_of_new_customers else None
+    if view.spans is None or view.line_spans is None:
+        return Built(rows=_with_margins(view, rows), spans=None)
+    # days whose orders are as they were, so that the rest of their rows stays
+    days = merge_spans([*view.days_of_new_customers, *(view.line_spans if view.line_spans != view.spans else ())])
+    others = view.current(KPIS, "kpi_date", days) if days else None
     if others is not None:
-        others = daily_kpis.with_new_customers(others.select(*rows.columns), view.customers)
-        rows = rows.unionByName(others.join(rows.select("kpi_date"), "kpi_date", how="left_anti"))
-    return Built(rows=rows, spans=merge_spans([*view.spans, *view.days_of_new_customers]))
+        others = others.where(f"NOT ({in_spans('kpi_date', view.spans)})").select(*rows.columns)
+        rows = rows.unionByName(daily_kpis.with_new_customers(others, view.customers))
+    return Built(rows=_with_margins(view, rows), spans=merge_spans([*view.spans, *days]))
+
+
+def _with_margins(view: GoldView, rows: DataFrame) -> DataFrame:
+    if not view.takes_lines:
+        return rows
+    known = sf.lit(True) if view.line_spans is None else sf.expr(in_spans("kpi_date", view.line_spans))
+    return daily_kpis.with_margins(rows, view.margins, known)
 
 
 _SOLD = frozenset({ORDERS, RATES})
+_SOLD_IN_LINES = _SOLD | {LINES, PRICES}
 # A row is published after those that it is computed from. The last table seals the publish: its commit says on which
 # versions of silver and of the other gold tables the next run may count on.
 GOLD_TABLES = (
@@ -110,6 +157,30 @@ GOLD_TABLES = (
         needs=_SOLD,
         build=_customers,
         lineage=customer_segments.LINEAGE,
+    ),
+    GoldTable(
+        name=LINE_FACTS,
+        day="order_date",
+        key=line_facts.KEY,
+        needs=_SOLD_IN_LINES,
+        build=_line_facts,
+        lineage=line_facts.LINEAGE,
+    ),
+    GoldTable(
+        name=PRODUCT_DIMENSION,
+        day=None,
+        key=products.KEY,
+        needs=_SOLD | {PRODUCTS},
+        build=_products,
+        lineage=products.DIMENSION_LINEAGE,
+    ),
+    GoldTable(
+        name=PERFORMANCE,
+        day="quarter_start",
+        key=product_performance.KEY,
+        needs=_SOLD_IN_LINES,
+        build=_performance,
+        lineage=product_performance.LINEAGE,
     ),
     GoldTable(name=KPIS, day="kpi_date", key=daily_kpis.KEY, needs=_SOLD, build=_kpis, lineage=daily_kpis.LINEAGE),
 )

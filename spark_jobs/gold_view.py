@@ -1,12 +1,14 @@
 """What the builders of gold see: silver as it will be once the run is published, and gold as it stands.
 
 Silver is read only on the days that the run touches: the days of its orders, and for each of its rates the days until
-the next rate. What other runs put into silver since gold was last published whole counts like the run's own.
+the next rate; of order lines besides the days of the run's lines, and those on which one of its prices stood. What
+other runs put into silver since gold was last published whole counts like the run's own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property, reduce
 
@@ -16,16 +18,28 @@ from pyspark.sql import functions as sf
 from contracts import contract as contracts
 from contracts.contract import Contract
 from spark_jobs.bronze_to_silver import silver_tables
-from spark_jobs.days import Span, in_spans, merge_spans, single_days
+from spark_jobs.days import Span, in_spans, merge_spans, quarters_of, single_days
 from spark_jobs.job import BRONZE_TO_SILVER, Job
 from spark_jobs.silver_changes import since
-from spark_jobs.transforms import customer_segments, orders, rates
-from spark_jobs.transforms.daily_revenue import daily_revenue
-from spark_jobs.transforms.newest import overlay
+from spark_jobs.transforms import (
+    customer_segments,
+    daily_kpis,
+    line_facts,
+    order_lines,
+    orders,
+    part_supply,
+    product_performance,
+    products,
+    rates,
+)
+from spark_jobs.transforms.daily_revenue import daily_revenue, rates_of_days
+from spark_jobs.transforms.newest import newest, overlay
 from spark_jobs.transforms.order_facts import order_facts
 
 ORDERS, RATES = "silver/orders", "silver/fx_rates"
+LINES, PRICES, PRODUCTS = "silver/order_lines", "silver/part_supply", "silver/products"
 FACTS, CUSTOMERS = "gold/fct_orders", "gold/customer_segments"
+LINE_FACTS, PERFORMANCE = "gold/fct_order_lines", "gold/product_performance"
 # The ECB never paused longer for a currency it still quotes; one that it ceased to quote needs the second pass.
 RATE_WINDOW = timedelta(days=31)
 _FIRST, _NEVER = date(1, 1, 1), date(9999, 12, 31)
@@ -38,6 +52,7 @@ class GoldView:
         bases: the versions of the silver and gold tables that are read; None for one that is not there.
         sealed: the versions of these tables when gold was last published whole; None when it never was.
         spans: the days on which gold may differ from what it should hold; None for all days.
+        line_spans: the same for what is computed from order lines; they hold `spans`.
     """
 
     def __init__(self, job: Job, bases: Mapping[str, int | None], sealed: Mapping[str, int] | None) -> None:
@@ -45,7 +60,11 @@ class GoldView:
         self.bases = bases
         known = sealed is not None and all(name in sealed for name in bases if name.startswith("gold/"))
         self.sealed = sealed if known else None
-        self.spans = _Touched(self).spans() if self.sealed is not None else None
+        self.takes_lines = LINE_FACTS in bases
+        self.spans: list[Span] | None = None
+        self.line_spans: list[Span] | None = None
+        if self.sealed is not None:
+            self.spans, self.line_spans = _Touched(self).spans()
         self._rate_window: timedelta | None = RATE_WINDOW
 
     def look_at_all_rates(self) -> None:
@@ -53,6 +72,9 @@ class GoldView:
         self._rate_window = None
         self.daily_revenue.unpersist()
         del self.daily_revenue, self.rates
+        if "line_rates" in self.__dict__:
+            self.line_rates.unpersist()
+            del self.line_rates
 
     def current(self, table: str, day: str | None, spans: list[Span] | None) -> DataFrame | None:
         """The rows of a gold table as it stands, on some days; None when there are none."""
@@ -77,6 +99,79 @@ class GoldView:
     def facts(self) -> DataFrame:
         """The orders of the touched days with their amounts in euro, in the columns of `order_facts`."""
         return order_facts(self.orders, self.daily_revenue).persist()
+
+    @cached_property
+    def line_rates(self) -> DataFrame:
+        """The rate of each day and currency of the touched days' lines, in the columns of `rates_of_days`."""
+        spans = _rates_needed(self.line_spans, self._rate_window)
+        quoted = self.rates if self.line_spans == self.spans else self._silver(RATES, rates.ORDER, "rate_date", spans)
+        return rates_of_days(self._lines.select("order_date", "currency").distinct(), quoted).persist()
+
+    @cached_property
+    def line_facts(self) -> DataFrame:
+        """The order lines of the touched days, in the columns of `line_facts`."""
+        spans, lines = self.line_spans, self._lines
+        sold = self.orders if spans == self.spans else self._silver(ORDERS, orders.ORDER, "order_date", spans)
+        prices = self._silver(PRICES, part_supply.ORDER, "valid_from", None)
+        if spans is not None:
+            # a day's lines are few, and so are their prices: those of all products need not be sorted
+            priced = ["product_id", "supplier_id"]
+            prices = prices.join(lines.select(*priced).distinct(), priced, how="semi")
+        facts = line_facts.line_facts(lines, sold, self.line_rates, prices)
+        # those of a history are read back from where they are written
+        return facts if self.bases[LINE_FACTS] is None else facts.persist()
+
+    def take_line_facts(self, path: str) -> None:
+        """Read the lines of a table that there was not yet from its candidates, which are all of its rows."""
+        self.line_facts = self.job.lake.read_candidates(contracts.of_table(LINE_FACTS), path)
+
+    @cached_property
+    def _lines(self) -> DataFrame:
+        lines = self._silver(LINES, order_lines.ORDER, "order_date", self.line_spans)
+        return lines if self.line_spans is None else lines.persist()
+
+    @cached_property
+    def margins(self) -> DataFrame:
+        """The margins of the touched days, in the columns of `margins`."""
+        return daily_kpis.margins(self.line_facts)
+
+    @cached_property
+    def quarters(self) -> list[Span] | None:
+        """The first days of the quarters whose products may have sold otherwise, or grown otherwise; None for all."""
+        return None if self.line_spans is None else quarters_of(self.line_spans, after=1)
+
+    @cached_property
+    def products_sold(self) -> DataFrame:
+        """What each product sold in the quarters in question, in the columns of `performance`."""
+        if self.quarters is None or self.line_spans is None:
+            return product_performance.performance(product_performance.sums(self.line_facts))
+        needed = in_spans("quarter_start", quarters_of(self.line_spans, before=1, after=1))
+        known = self._sealed(PERFORMANCE).where(needed)
+        counted = product_performance.counted_on(known, self._sealed(LINE_FACTS), self.line_facts)
+        return product_performance.performance(counted).where(in_spans("quarter_start", self.quarters))
+
+    @cached_property
+    def takes_all_products(self) -> bool:
+        """Whether any product may differ: gold was never published whole, or a restore has replaced them since."""
+        return self.sealed is None or self._product_news.restored_whole
+
+    @cached_property
+    def changed_products(self) -> DataFrame:
+        """The products that are new or changed since gold was last published whole, in the columns of products_silver.
+
+        All of them where any may differ.
+        """
+        if self.takes_all_products:
+            return self._silver(PRODUCTS, products.ORDER, "product_id", None)
+        contract = contracts.of_table(PRODUCTS)
+        found = self._product_news.rows
+        if found is None:
+            return candidates_of(self.job, contract)
+        return newest(found, contract.key, products.ORDER).persist()
+
+    @cached_property
+    def _product_news(self) -> News:
+        return news(self, PRODUCTS, None)
 
     @cached_property
     def customers(self) -> DataFrame:
@@ -123,7 +218,8 @@ class GoldView:
         """A gold table as it was when gold was last published whole; of facts, the touched days."""
         version = (self.sealed or {})[table]
         found = self.job.lake.read(table, version)
-        return found.where(in_spans("order_date", self.spans or [])) if table == FACTS else found
+        spans = {FACTS: self.spans, LINE_FACTS: self.line_spans}
+        return found.where(in_spans("order_date", spans[table] or [])) if table in spans else found
 
     def _silver(self, table: str, order: tuple[str, ...], day: str, spans: list[Span] | None) -> DataFrame:
         """The rows of a silver table as it will be on the given days; the day of a key never changes."""
@@ -132,7 +228,11 @@ class GoldView:
         if spans is not None:
             candidates = candidates.where(in_spans(day, spans))
         current = self.job.lake.read_days(table, self.bases[table], day, spans)
-        return candidates if current is None else overlay(current, candidates, contract.key, order)
+        if current is None:
+            return candidates
+        if not self.job.receipts.of(BRONZE_TO_SILVER).table(table).rows:
+            return current.select(*candidates.columns)
+        return overlay(current, candidates, contract.key, order)
 
 
 def candidates_of(job: Job, contract: Contract) -> DataFrame:
@@ -150,47 +250,80 @@ def _rates_needed(spans: list[Span] | None, window: timedelta | None) -> list[Sp
     return merge_spans((first - window, last) for first, last in spans)
 
 
+@dataclass(frozen=True, kw_only=True)
+class News:
+    """What gold does not know of a silver table.
+
+    Attributes:
+        rows: the run's candidates and what others put there since; None when there is nothing of both.
+        spans: the days that the rows are about; None when that is not known.
+        restored: the days on which a restore changed something, whatever rows they hold now.
+        restored_whole: a restore changed something and does not say on which days.
+    """
+
+    rows: DataFrame | None
+    spans: list[Span] | None
+    restored: tuple[Span, ...] = ()
+    restored_whole: bool = False
+
+
+def news(view: GoldView, table: str, column: str | None) -> News:
+    """What is new in a silver table since gold was last published whole; `column` is its day."""
+    job, contract, frames = view.job, contracts.of_table(table), []
+    written = job.receipts.of(BRONZE_TO_SILVER).table(table)
+    spans: list[Span] | None = []
+    if written.rows:
+        frames.append(candidates_of(job, contract))
+        spans = None
+        if written.first_day and written.last_day:
+            spans = [(date.fromisoformat(written.first_day), date.fromisoformat(written.last_day))]
+    changes = since(job.lake, (view.sealed or {}).get(table), table, view.bases[table])
+    missed = changes.rows(job.lake, table, view.bases[table], column) if changes else None
+    if changes and missed is not None:
+        job.log.write("silver_changed_since_gold", table=table)
+        frames.append(missed)
+        spans = None if spans is None or changes.spans is None else [*spans, *changes.spans]
+    names = [name for name, _ in contract.columns]
+    rows = reduce(DataFrame.unionByName, (each.select(*names) for each in frames)) if frames else None
+    if changes is None:
+        return News(rows=rows, spans=spans)
+    return News(rows=rows, spans=spans, restored=changes.restored, restored_whole=changes.restored_whole)
+
+
 class _Touched:
     """The days whose gold may differ from what it should hold, from one small Spark job."""
 
     def __init__(self, view: GoldView) -> None:
-        self._job, self._bases, self._sealed = view.job, view.bases, view.sealed
-        self._restored: list[Span] = []
+        self._view, self._job, self._bases = view, view.job, view.bases
 
-    def spans(self) -> list[Span]:
+    def spans(self) -> tuple[list[Span], list[Span]]:
+        """The days of all tables, and those of the tables that are computed from order lines."""
         parts = []
-        sold, _ = self._new_rows(ORDERS, "order_date")
-        if sold is not None:
-            day = sf.col("order_date")
-            parts.append(sold.select(day.alias("first"), day.alias("last")).distinct())
-        quoted, spans = self._new_rows(RATES, "rate_date")
-        if quoted is not None:
-            parts.append(self._days_of_rates(quoted, spans))
+        sold, quoted = news(self._view, ORDERS, "order_date"), news(self._view, RATES, "rate_date")
+        if sold.rows is not None:
+            parts.append(_each_day(sold.rows).withColumn("_all", sf.lit(True)))
+        if quoted.rows is not None:
+            parts.append(self._days_of_rates(quoted.rows, quoted.spans).withColumn("_all", sf.lit(True)))
+        restored, restored_lines = [*sold.restored, *quoted.restored], list[Span]()
+        if self._view.takes_lines:
+            lines, prices = news(self._view, LINES, "order_date"), news(self._view, PRICES, "valid_from")
+            parts += [days.withColumn("_all", sf.lit(False)) for days in self._days_of_lines(lines, prices)]
+            restored_lines += [*lines.restored, *prices.restored]
         found = reduce(DataFrame.unionByName, parts).collect() if parts else []
-        return merge_spans([*self._restored, *((row["first"], row["last"]) for row in found)])
+        every, some = ([(row["first"], row["last"]) for row in found if row["_all"] or each] for each in (False, True))
+        return merge_spans([*restored, *every]), merge_spans([*restored, *restored_lines, *some])
 
-    def _new_rows(self, table: str, column: str) -> tuple[DataFrame | None, list[Span] | None]:
-        """The run's candidates for a silver table and what others put there since, None when both are empty.
-
-        With them the days that they are about; None when that is not known.
-        """
-        contract, frames = contracts.of_table(table), []
-        written = self._job.receipts.of(BRONZE_TO_SILVER).table(table)
-        spans: list[Span] | None = []
-        if written.rows:
-            frames.append(candidates_of(self._job, contract))
-            spans = None
-            if written.first_day and written.last_day:
-                spans = [(date.fromisoformat(written.first_day), date.fromisoformat(written.last_day))]
-        changes = since(self._job.lake, (self._sealed or {}).get(table), table, self._bases[table])
-        self._restored += changes.restored if changes else ()
-        missed = changes.rows(self._job.lake, table, self._bases[table], column) if changes else None
-        if changes and missed is not None:
-            self._job.log.write("silver_changed_since_gold", table=table)
-            frames.append(missed)
-            spans = None if spans is None or changes.spans is None else [*spans, *changes.spans]
-        names = [name for name, _ in contract.columns]
-        return (reduce(DataFrame.unionByName, (each.select(*names) for each in frames)) if frames else None), spans
+    def _days_of_lines(self, lines: News, prices: News) -> Iterator[DataFrame]:
+        """The days of new lines, and of lines that new prices make cost other than before."""
+        if lines.rows is not None:
+            yield _each_day(lines.rows)
+        if prices.rows is None:
+            return
+        since_first = None if prices.spans is None else [(min(first for first, _ in prices.spans), None)]
+        there = self._job.lake.read_days(LINES, self._bases[LINES], "order_date", since_first)
+        if there is not None:
+            known = self._job.lake.read_days(PRICES, self._bases[PRICES], "valid_from", since_first)
+            yield _each_day(line_facts.days_priced(prices.rows, known, there))
 
     def _days_of_rates(self, new: DataFrame, spans: list[Span] | None) -> DataFrame:
         """For each day of new rates, until when they stand: to the next quote; null where none is in sight."""
@@ -211,6 +344,11 @@ class _Touched:
             .agg(sf.max("last").alias("last"))
             .withColumn("last", sf.when(sf.col("last") < sf.lit(_NEVER), sf.col("last")))
         )
+
+
+def _each_day(rows: DataFrame) -> DataFrame:
+    day = sf.col("order_date")
+    return rows.select(day.alias("first"), day.alias("last")).distinct()
 
 
 def versions(job: Job, gold: Iterable[str]) -> dict[str, int | None]:

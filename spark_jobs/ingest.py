@@ -15,7 +15,7 @@ from pyspark.sql import functions as sf
 
 from contracts import contract as contracts
 from contracts.contract import JSON_LINES, Contract
-from contracts.errors import ContractViolationError, InvalidRequestError
+from contracts.errors import ContractViolationError, InvalidRequestError, SourceUnavailableError
 from contracts.text import EVERY_COLUMN
 from spark_jobs.delta_log import Commit
 from spark_jobs.job import Job
@@ -24,6 +24,8 @@ from spark_jobs.receipts import Lineage, Outcome, Rejected, TableReceipt
 from spark_jobs.rejections import REJECTED_BY, counted, mark, of_dataset, quarantine
 from spark_jobs.request import Rejection
 from spark_jobs.row_rules import LAYOUT_COLUMN, RowRule, row_rules
+from spark_jobs.sources import redshift
+from spark_jobs.sources.credentials import CredentialsRefusedError
 from spark_jobs.sources.files import find_line, read_files
 from spark_jobs.sources.json_lines import LINE_COLUMN
 from spark_jobs.sources.rest import told_by_a_task
@@ -42,6 +44,28 @@ def ingest(job: Job) -> Outcome:
         SourceUnavailableError: the source did not answer, or changed while it was read.
     """
     contract = contracts.of_source(job.request.subject)
+    try:
+        return _ingest(job, contract)
+    except CredentialsRefusedError:
+        # a task's connection found the secret rotated: everything is read anew, with the secret as it is now
+        job.log.write("credentials_refused")
+    try:
+        return _ingest(job, contract)
+    except CredentialsRefusedError as error:
+        detail = f"{contract.source_name}: {error}, twice while reading; have its secret put right, then redrive"
+        raise SourceUnavailableError(detail) from None
+
+
+def _ingest(job: Job, contract: Contract) -> Outcome:
+    try:
+        return _append_new_rows(job, contract)
+    except (PySparkException, Py4JJavaError) as error:
+        if told := redshift.told_by_jdbc(error, contract.location):
+            raise told from None
+        raise
+
+
+def _append_new_rows(job: Job, contract: Contract) -> Outcome:
     commit = job.lake.committed(contract.table)
     if commit is not None:
         job.log.write("already_committed", table=contract.table, version=commit.version)
@@ -70,7 +94,7 @@ def ingest(job: Job) -> Outcome:
     try:
         commit = job.lake.append(bronze, contract.table, note=note, statistics=_RUN_STATISTICS)
     except (PySparkException, Py4JJavaError) as error:
-        if told := told_by_a_task(error):
+        if told := told_by_a_task(error) or redshift.told_by_jdbc(error, contract.location):
             raise told from None
         _quarantine_broken(job, contract, judged, rules)  # raises, if broken rows were the reason
         raise
@@ -103,6 +127,11 @@ def _read_relation(job: Job, contract: Contract) -> DataFrame | None:
     return read_relation(job.lake, contract, request.secret_arn, request.interval_start, request.interval_end)
 
 
+def _read_table(job: Job, contract: Contract) -> DataFrame | None:
+    request = job.request
+    return redshift.read_table(job.lake, contract, request.secret_arn, request.interval_start, request.interval_end)
+
+
 def _read_object(job: Job, contract: Contract) -> DataFrame | None:
     request = job.request
     return read_object(job.lake, contract, request.secret_arn, request.interval_start, request.interval_end)
@@ -112,6 +141,7 @@ READERS: Mapping[str, Callable[[Job, Contract], DataFrame | None]] = {
     "files": _read_files,
     "snowflake": _read_relation,
     "salesforce": _read_object,
+    "redshift": _read_table,
 }
 
 

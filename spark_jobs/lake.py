@@ -15,6 +15,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sf
 
+from contracts import contract as contracts
 from contracts.contract import Contract
 from contracts.errors import CommitLostError
 from spark_jobs import delta_log
@@ -60,8 +61,13 @@ class Lake:
         return delta_log.latest_version(self.store, table)
 
     def read(self, table: str, version: int) -> DataFrame:
-        """The rows of a table at a stated version."""
-        return self.spark.read.format("delta").option("versionAsOf", version).load(self.uri(table))
+        """The rows of a table at a stated version; columns that its contract has gained since are null."""
+        rows = self.spark.read.format("delta").option("versionAsOf", version).load(self.uri(table))
+        schema = stored_schema(contracts.of_table(table))
+        gained = {
+            column.name: sf.lit(None).cast(column.dataType) for column in schema if column.name not in rows.columns
+        }
+        return rows.withColumns(gained) if gained else rows
 
     def read_days(
         self, table: str, version: int | None, column: str | None, spans: Sequence[Span] | None
@@ -112,7 +118,7 @@ class Lake:
         transaction: str | None = None,
         replacing: str | None = None,
     ) -> Commit:
-        """Append rows in one commit; creates the table if there is none.
+        """Append rows in one commit; creates the table if there is none, and gives it the columns that it lacks.
 
         Args:
             rows: the rows, with the table's columns.
@@ -125,13 +131,14 @@ class Lake:
         options = {}
         if statistics:
             options["delta.dataSkippingStatsColumns"] = ",".join(statistics)
+        options["mergeSchema"] = "true"
         if replacing:
             options["replaceWhere"] = replacing
         return self._save(rows, table, "overwrite" if replacing else "append", options, note, transaction)
 
     def overwrite(self, rows: DataFrame, table: str, *, note: Mapping[str, Any]) -> Commit:
         """Put rows in the place of all that a table holds, in one commit: a reader sees the old ones or these."""
-        return self._save(rows, table, "overwrite", {}, note, None)
+        return self._save(rows, table, "overwrite", {"mergeSchema": "true"}, note, None)
 
     def _save(
         self,
@@ -154,23 +161,21 @@ class Lake:
         )
         return self._read_back(table, transaction)
 
-    def merge(
-        self, rows: DataFrame, contract: Contract, *, clauses: str, prune: str, note: Mapping[str, Any]
-    ) -> Commit:
-        """Merge rows into a table by its key, in one commit.
+    def merge(self, rows: DataFrame, contract: Contract, *, clauses: str, note: Mapping[str, Any]) -> Commit:
+        """Merge rows into a table by its key, in one commit, which gives it the columns that the clauses name anew.
 
         Args:
             rows: the rows, known as `s` in the clauses; the table is `t`.
             contract: names the table and its key.
             clauses: the WHEN clauses.
-            prune: a condition on `t` that holds wherever a key of `rows` can be, so that other files stay unread.
             note: what a rerun needs to rebuild the receipt.
         """
         table = contract.table
         rows.createOrReplaceTempView("merged_rows")
-        condition = " AND ".join([*(f"t.`{key}` = s.`{key}`" for key in contract.key), f"({prune})"])
+        condition = " AND ".join(f"t.`{key}` = s.`{key}`" for key in contract.key)
         with self._conf({_TRANSACTION_CONF: self.request.transaction(table), _TRANSACTION_VERSION_CONF: "1"}, note):
-            self.spark.sql(f"MERGE INTO delta.`{self.uri(table)}` t USING merged_rows s ON {condition} {clauses}")
+            target = f"delta.`{self.uri(table)}` t"
+            self.spark.sql(f"MERGE WITH SCHEMA EVOLUTION INTO {target} USING merged_rows s ON {condition} {clauses}")
         return self._read_back(table)
 
     def changed_by_others(self, table: str, base: int | None) -> bool:
@@ -236,5 +241,6 @@ class Lake:
 
 
 def distinct_dates(rows: DataFrame, column: str) -> list[date]:
-    """The dates in a column, without null: one Spark job, meant for small frames."""
-    return [row[0] for row in rows.select(column).where(sf.col(column).isNotNull()).distinct().collect()]
+    """The dates in a column, or those of its moments, without null: one Spark job, meant for small frames."""
+    days = rows.select(sf.col(column).cast("date").alias("day"))
+    return [row["day"] for row in days.where("day IS NOT NULL").distinct().collect()]

@@ -48,7 +48,11 @@ class Trend:
 
 @dataclass(frozen=True)
 class Reference:
-    """About values of a column, each of which must stand in a column of another table. Null refers to nothing."""
+    """About values of a column, each of which must stand in a column of another table. Null refers to nothing.
+
+    `same_day` names a column of days that both tables have, and that prunes the other: a value must stand there on one
+    of the days of the rows that are judged. Without it the whole column is read.
+    """
 
 
 def usual(earlier: Sequence[Any], kwargs: Kwargs) -> tuple[float | None, Mapping[str, Any]]:

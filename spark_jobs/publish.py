@@ -7,24 +7,31 @@ already is left alone, so a run that was killed between two commits goes on wher
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import reduce
 from typing import Any
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as sf
 
 from contracts import contract as contracts
 from contracts.contract import Contract
 from contracts.errors import ReceiptMissingError
 from spark_jobs.bronze_to_silver import silver_tables
-from spark_jobs.days import in_spans, single_days
+from spark_jobs.days import Span, in_spans, single_days
 from spark_jobs.delta_log import Commit
 from spark_jobs.gold_tables import SEAL, gold_tables
 from spark_jobs.job import BRONZE_TO_SILVER, SILVER_TO_GOLD, Job
 from spark_jobs.lake import distinct_dates
 from spark_jobs.receipts import Outcome, Receipt, TableReceipt
-from spark_jobs.silver_changes import sealed
+from spark_jobs.silver_changes import columns, sealed
 from spark_jobs.transforms.changes import REMOVED
+from spark_jobs.transforms.newest import overlay
 
 ROWS_A_FILE = 50_000
+MOST_STRETCHES = 4  # of days that lie apart, each in a file of its own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,11 +112,59 @@ def _commit(job: Job, publication: Publication, written: TableReceipt, before: S
             # files that each hold a stretch of days, so that later reads skip most of a history
             rows = rows.repartitionByRange(math.ceil(written.rows / ROWS_A_FILE), publication.date)
         return job.lake.append(rows, publication.table, note=note)
-    prune = "true"
     if publication.date:
-        prune = in_spans(f"t.{publication.date}", single_days(distinct_dates(candidates, publication.date)))
-    clauses = _clauses(contract, publication)
-    return job.lake.merge(candidates, contract, clauses=clauses, prune=prune, note=note)
+        return _replace_days(job, publication, publication.date, written, candidates, note)
+    return job.lake.merge(candidates, contract, clauses=_clauses(contract, publication), note=note)
+
+
+def _replace_days(
+    job: Job, publication: Publication, day: str, written: TableReceipt, candidates: DataFrame, note: Mapping[str, Any]
+) -> Commit:
+    """Commit the days that the candidates speak of, as they are from now on, in place of what the table holds of them.
+
+    A MERGE would do, but it writes what it inserts into the files that it rewrites: with one correction of yesterday a
+    day, a single file comes to hold all days, and each run rewrites it. Here what a file holds of other days goes into
+    a file of its own, and the new ones hold the days of this run.
+    """
+    contract = contracts.of_table(publication.table)
+    names, key = [name for name, _ in contract.columns], list(contract.key)
+    spans = _days_of(written) or single_days(distinct_dates(candidates, day))
+    current = job.lake.read_days(publication.table, job.lake.version(publication.table), day, spans)
+    if current is None:
+        rows = candidates
+    elif publication.order:
+        rows = overlay(current.select(*names), candidates, key, publication.order)
+    else:
+        kept = current.join(candidates.select(*key), key, how="left_anti")
+        rows = kept.select(*names, sf.lit(False).alias(REMOVED)).unionByName(candidates)
+    if publication.may_remove:
+        rows = rows.where(~sf.col(REMOVED))
+    replacing = None if current is None else in_spans(day, spans)
+    laid_out = _laid_out(rows, day, key, spans, written.rows)
+    return job.lake.append(laid_out.select(*names), publication.table, note=note, replacing=replacing)
+
+
+def _laid_out(rows: DataFrame, day: str, key: Sequence[str], spans: Sequence[Span], count: int) -> DataFrame:
+    """The rows in files that each hold a stretch of days, so that later reads skip what they do not ask for.
+
+    A few rows whose days lie apart go into a file for each of the latest stretches, and one for what is older: in a
+    single file they would be read for all the days between.
+    """
+    if count > ROWS_A_FILE:
+        return rows.repartitionByRange(math.ceil(count / ROWS_A_FILE), day, *key)
+    latest = [first for first, _ in spans[1:]][-MOST_STRETCHES + 1 :]
+    if not latest:
+        return rows.hint("rebalance")
+    stretch = reduce(Column.__add__, ((sf.col(day) >= sf.lit(first)).cast("int") for first in latest))
+    return rows.repartitionById(len(latest) + 1, stretch)
+
+
+def _days_of(written: TableReceipt) -> list[Span] | None:
+    """The days of candidates where the receipt tells them: both ends are among them; None when there may be others."""
+    if written.first_day is None or written.last_day is None:
+        return None
+    first, last = date.fromisoformat(written.first_day), date.fromisoformat(written.last_day)
+    return [(first, last)] if last - first <= timedelta(days=1) else None
 
 
 def _must_seal(job: Job, publication: Publication, before: Sequence[TableReceipt]) -> bool:
@@ -124,7 +179,10 @@ def _note(publication: Publication, written: TableReceipt, before: Sequence[Tabl
     """What later runs of silver_to_gold ask: the days that a commit to silver is about, and what gold is built on."""
     if publication.step == SILVER_TO_GOLD:
         # not the versions of now: a publish that was killed may go on after another run has changed silver
-        return {"built_on": {each.table: each.version_after for each in before}}
+        return {
+            "built_on": {each.table: each.version_after for each in before},
+            "columns": columns([*(each.table for each in before), publication.table]),
+        }
     return {"days": [written.first_day, written.last_day]}
 
 

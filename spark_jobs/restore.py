@@ -7,7 +7,7 @@ restored table equals what the runs made of it, in every column, as long as the 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import reduce
@@ -21,6 +21,7 @@ from contracts.contract import Contract
 from contracts.errors import InvalidRequestError, QualityGateClosedError
 from contracts.waiving import result_name
 from spark_jobs.bronze_to_silver import SILVER_TABLES, SilverTable
+from spark_jobs.days import Span
 from spark_jobs.delta_log import Commit, read_commits
 from spark_jobs.expectations import Batch, evaluate, verdict
 from spark_jobs.job import Job
@@ -187,7 +188,7 @@ def _judge(job: Job, contract: Contract, rows: DataFrame) -> Outcome:
     lasting = tuple(each for each in contract.expectations if not isinstance(PIPELINE_KINDS.get(each.type), Trend))
     judged = replace(contract, expectations=lasting)
 
-    def standing(path: str) -> DataFrame:
+    def standing(path: str, _column: str | None, _days: Callable[[], list[Span]]) -> DataFrame:
         if path == contract.table:
             return rows
         version = job.lake.version(path)

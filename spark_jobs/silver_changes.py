@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
 
+from contracts import contract as contracts
 from spark_jobs.days import Span, merge_spans
 from spark_jobs.delta_log import Commit, read_commit, with_the_same_rows
 from spark_jobs.lake import Lake
@@ -21,13 +22,15 @@ class Changes:
     Attributes:
         spans: the days that they are about; None when one of them does not say.
         restored: the days on which a restore changed something, whatever rows they hold now.
+        restored_whole: a restore changed something and does not say on which days.
     """
 
     run_ids: frozenset[str]
     spans: list[Span] | None
     restored: tuple[Span, ...] = ()
+    restored_whole: bool = False
 
-    def rows(self, lake: Lake, table: str, version: int | None, column: str) -> DataFrame | None:
+    def rows(self, lake: Lake, table: str, version: int | None, column: str | None) -> DataFrame | None:
         """The rows that they brought and that stand; None when there are none."""
         if not self.run_ids:
             return None
@@ -54,6 +57,7 @@ def since(lake: Lake, known: int | None, table: str, version: int | None) -> Cha
         run_ids=frozenset(str(commit.run_id) for commit in missed),
         spans=merge_spans(spans) if len(spans) == len(days) else None,
         restored=tuple(span for commit in restores if (span := _days(commit)) is not None),
+        restored_whole=any(_days(commit) is None for commit in restores),
     )
 
 
@@ -61,15 +65,24 @@ def sealed(lake: Lake, seal: str, version: int | None) -> Mapping[str, int] | No
     """The versions of silver and gold when gold was last published whole; None when it never was.
 
     The table that is published last says it. A publish that was cut in half, and whose run another one replaced, has
-    committed to some of the others since: nothing may be counted on from there.
+    committed to some of the others since: nothing may be counted on from there. Nor may rows that lack a column which
+    their contract has gained: None then, so that all of gold is computed anew.
     """
     newest_first = range(-1 if version is None else version, -1, -1)
     for commit in _commits(lake, seal, newest_first):  # others, such as those of a maintenance, do not rebuild gold
         if built_on := commit.note.get("built_on"):
+            if any(commit.note.get("columns", {}).get(table) != names for table, names in columns(built_on).items()):
+                return None
             versions = {**{table: at for table, at in built_on.items() if at is not None}, seal: commit.version}
             # a version's files may be vacuumed by now; where they were only packed anew, a later one has its rows
             return {table: with_the_same_rows(lake.store, table, at) for table, at in versions.items()}
     return None
+
+
+def columns(tables: Iterable[str]) -> dict[str, list[str]]:
+    """The columns of the gold tables among `tables`, as their contracts have them now."""
+    gold = (contracts.of_table(table) for table in tables if table.startswith("gold/"))
+    return {each.table: [name for name, _ in each.columns] for each in gold}
 
 
 def _commits(lake: Lake, table: str, versions: range) -> Iterator[Commit]:

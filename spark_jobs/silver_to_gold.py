@@ -12,15 +12,14 @@ from pyspark.sql import Observation
 from pyspark.sql import functions as sf
 
 from contracts import contract as contracts
+from spark_jobs.bronze_to_silver import AT_ONCE
 from spark_jobs.gold_tables import REVENUE, SEAL, GoldTable, gold_tables
-from spark_jobs.gold_view import GoldView, versions
+from spark_jobs.gold_view import LINE_FACTS, GoldView, versions
 from spark_jobs.job import Job
 from spark_jobs.receipts import Outcome, TableReceipt
 from spark_jobs.silver_changes import sealed
 from spark_jobs.transforms.changes import REMOVED, changed_rows
 from spark_jobs.transforms.newest import EXISTING
-
-AT_ONCE = 3  # small writes wait for the driver more than for a core
 
 
 def silver_to_gold(job: Job) -> Outcome:
@@ -32,23 +31,35 @@ def silver_to_gold(job: Job) -> Outcome:
     view = GoldView(job, bases, sealed(job.lake, SEAL, bases[SEAL]))
     [first, *others] = tables
     written = [_write(job, view, first)]
-    if first.name == REVENUE and view.spans and _without_rate(view):
+    if first.name == REVENUE and view.line_spans and _without_rate(view):
         # a currency whose last quote is older than the window: look through all of them
         view.look_at_all_rates()
         written = [_write(job, view, first)]
+    if LINE_FACTS in bases and bases[LINE_FACTS] is None:
+        # two other tables are computed from the lines, and a history of them is no thing to compute or keep in memory
+        [lines] = [table for table in others if table.name == LINE_FACTS]
+        others.remove(lines)
+        written.append(_write(job, view, lines))
+        view.take_line_facts(written[-1].path)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         written += pool.map(lambda table: _write(job, view, table), others)
     return Outcome(tables=tuple(written), bases=bases, lineage=tuple(table.lineage for table in tables))
 
 
 def _without_rate(view: GoldView) -> bool:
-    return not view.daily_revenue.where("rate IS NULL").isEmpty()
+    dated = [view.daily_revenue] if view.spans else []
+    # the same days and currencies, unless prices touch days or lines come before their orders
+    dated += [view.line_rates] if view.takes_lines else []
+    return any(not days.where("rate IS NULL").isEmpty() for days in dated)
 
 
 def _write(job: Job, view: GoldView, table: GoldTable) -> TableReceipt:
     """Compute a table's candidates and write them."""
     built, base = table.build(view), view.bases[table.name]
-    changed = changed_rows(built.rows, view.current(table.name, table.day, built.spans), table.key)
+    current = view.current(table.name, table.day, built.spans)
+    if built.in_part and current is not None:
+        current = current.join(built.rows.select(*table.key), list(table.key), how="semi")
+    changed = changed_rows(built.rows, current, table.key)
     counted = Observation(f"candidates of {table.name}")
     days = (
         []

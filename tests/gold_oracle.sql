@@ -1,5 +1,5 @@
--- What gold should hold, computed from `orders` and `rates` for one day's comparison; the cut-offs are those that the
--- contracts state. Euro amounts are exact: whole numbers, halves of a cent rounded up.
+-- What gold should hold, computed from `orders` and `rates` for one day's comparison, and the margins that
+-- gold_lines_oracle.sql computes; the cut-offs are those that the contracts state. Euro amounts are exact: whole numbers, halves of a cent rounded up.
 CREATE MACRO whole(number, scale) AS CAST(CAST(number AS DECIMAL(38, 8)) * scale AS HUGEINT);
 CREATE MACRO euro(amount, rate) AS CAST(
     (2 * whole(amount, 100) * 100000000 + whole(rate, 100000000)) // (2 * whole(rate, 100000000)) / 100
@@ -36,8 +36,8 @@ CREATE VIEW gold_kpi_daily AS
 SELECT order_date, COUNT(*) AS n, COUNT(DISTINCT customer_id) AS c,
        COUNT(DISTINCT customer_id) FILTER (order_date = first_date) AS new,
        CAST(share(c - new, c, 6) AS DECIMAL(7, 6)), CAST(SUM(amount_eur) AS DECIMAL(18, 2)) AS eur,
-       euro(eur, n)
-FROM gold_fct_orders JOIN customers USING (customer_id) GROUP BY order_date;
+       euro(eur, n), any_value(margin_eur)
+FROM gold_fct_orders JOIN customers USING (customer_id) LEFT JOIN margins USING (order_date) GROUP BY order_date;
 CREATE VIEW gold_dim_date AS
 SELECT CAST(d AS DATE), year(d), quarter(d), month(d), weekofyear(d), isodow(d), isodow(d) >= 6, last_day(d) = d
 FROM (SELECT unnest(generate_series(make_date((SELECT MIN(year(order_date)) FROM orders), 1, 1),

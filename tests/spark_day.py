@@ -37,6 +37,8 @@ ORDERS = [
 class World:
     """A lake in a folder, a source in memory, and what the workflow would do with both."""
 
+    sources = ("fx_rates", "snowflake_orders")
+
     def __init__(self, spark, folder, monkeypatch):
         self.spark, self.folder, self.store = spark, folder, FolderStore(folder)
         self.orders = list(ORDERS)
@@ -82,14 +84,14 @@ class World:
             "data_date": str(day), "interval": {"start": start, "end": f"{day + timedelta(days=1)}T00:00:00Z"},
             "lake": str(getattr(self, "folder", "")), "receipt_key": f"runs/{run_id}/{step}/{subject}/{attempt}.json",
             "inputs": {"receipts": list(receipts), "files": list(files)}, "secret_arn": "arn:secret",
-            "fail_from": {"error": 1}, "input_digest": digest, "received_digest": received, "sources": ["fx_rates", "snowflake_orders"], **said,
+            "fail_from": {"error": 1}, "input_digest": digest, "received_digest": received, "sources": list(self.sources), **said,
         }  # fmt: skip
 
     def until_publish(self, day, files=(), **how):
         """The steps of a day before publishing; the keys of the receipts that publishing needs, and the verdicts."""
         ingested = [
-            self.job(day, "ingest", "fx_rates", files=files, **how),
-            self.job(day, "ingest", "snowflake_orders", **how),
+            self.job(day, "ingest", source, files=files if source == "fx_rates" else (), **how)
+            for source in self.sources
         ]
         keys = [receipt["key"] for receipt in ingested]
         verdicts = [self.job(day, "check_bronze", receipts=keys, **how)["verdict"]]
@@ -135,7 +137,11 @@ RATES_2 = [{"Date": "2026-07-29", "USD": "1.2"}]
 
 def first_day(spark, folder, patch):
     """A lake with the first day published."""
-    world = World(spark, folder, patch)
+    return publish_first_day(World(spark, folder, patch))
+
+
+def publish_first_day(world):
+    """The world, its first day published."""
     keys, verdicts = world.until_publish(DAY_1, [world.deliver(DAY_1, RATES_HISTORY)], history=True)
     receipt = world.job(DAY_1, "publish_gold", receipts=keys, history=True)
     assert verdicts == ["PASS", "PASS", "PASS"]

@@ -54,7 +54,10 @@ def test_candidates_and_requests_outlive_the_14_days_of_a_redrive():
         assert rules[f"expire-{prefix}"]["ExpirationInDays"] > 14
     assert rules["tidy"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
     assert rules["tidy"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 2}
-    assert set(rules) == {"tidy", "expire-candidates", "expire-requests"}, "tables and receipts never expire"
+    assert (rules["expire-unload"]["Prefix"], rules["expire-unload"]["ExpirationInDays"]) == ("unload/", 2)
+    assert set(rules) == {"tidy", "expire-candidates", "expire-requests", "expire-unload"}, (
+        "tables and receipts never expire"
+    )
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -6,6 +6,7 @@ import re
 import pytest
 from cdk_templates import KEYS, ROOT, STAGES, properties, resources, synthesize, template
 
+from cdk import settings
 from lambdas import settings as lambda_settings
 
 ASL = {
@@ -65,7 +66,7 @@ def test_json_in_the_environment_can_be_read(stage):
             if name in {"JOB_ROLES", "SPARK_CONF", "FAIL_FROM", "GLUE_DATABASES"}:
                 assert isinstance(json.loads(value), dict)
             if name == "SOURCES":
-                assert json.loads(value) == ["fx_rates", "snowflake_orders", "salesforce_opportunities"]
+                assert json.loads(value) == list(settings.load(stage).sources)
 
 
 @pytest.mark.parametrize(("stage", "architecture"), [("local", "x86_64"), ("dev", "arm64"), ("prod", "arm64")])
@@ -185,7 +186,7 @@ def test_workers_reach_out_to_known_ports_only_and_nothing_reaches_in(stage):
     egress = [
         (rule["IpProtocol"], rule["FromPort"], rule["ToPort"]) for rule in group["Properties"]["SecurityGroupEgress"]
     ]
-    assert egress == [("tcp", 443, 443), ("tcp", 80, 80)]
+    assert egress == [("tcp", 443, 443), ("tcp", 80, 80), ("tcp", 5439, 5439)]
 
 
 @pytest.mark.parametrize("workflow", ["daily-batch", "maintenance"])

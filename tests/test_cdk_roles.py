@@ -64,6 +64,7 @@ def test_there_is_one_role_per_actor(stage):
         "scheduler",
         "maintenance-scheduler",
         "analyst",
+        "redshift-unload",
     )
     assert names == sorted(f"assay-{stage}-{actor}" for actor in actors)
 
@@ -150,6 +151,25 @@ def test_a_job_cannot_delete_what_is_evidence_or_touch_the_code(actor):
 def test_only_ingest_reads_landing_and_the_secret(actor):
     assert not allows("dev", actor, "s3:GetObject", f"{LAKE}/landing/fx/x.csv")
     assert not [each for each in statements("dev", actor) if "secretsmanager:GetSecretValue" in listed(each["Action"])]
+
+
+def test_redshift_writes_what_it_unloads_and_ingest_alone_reads_it():
+    unloaded = f"{LAKE}/unload/r/redshift_order_lines/1/0000_part_00.parquet"
+    assert allows("dev", "redshift-unload", "s3:PutObject", unloaded)
+    for place in ("bronze/redshift_order_lines/x.parquet", "landing/fx/x.csv", "runs/r/x.json", "unloaded/x"):
+        assert not allows("dev", "redshift-unload", "s3:PutObject", f"{LAKE}/{place}")
+    for action in ("s3:GetObject", "s3:DeleteObject"):
+        assert not allows("dev", "redshift-unload", action, unloaded)
+    assert [actor for actor in JOBS if allows("dev", actor, "s3:GetObject", unloaded)] == ["ingest"]
+
+
+def test_only_this_account_s_database_users_have_redshift_assume_its_role():
+    trusted = properties("dev", "AWS::IAM::Role", RoleName="assay-dev-redshift-unload")["AssumeRolePolicyDocument"]
+    found = {each["Principal"]["Service"]: each["Condition"]["StringLike"] for each in trusted["Statement"]}
+    assert found == {
+        f"{service}.amazonaws.com": {"sts:ExternalId": f"arn:aws:{service}:eu-west-1:111111111111:dbuser:*/*"}
+        for service in ("redshift", "redshift-serverless")
+    }
 
 
 def test_only_what_judges_reads_the_audit_that_it_appends_to():

@@ -1,4 +1,7 @@
 import dataclasses
+import gzip
+import io
+import zipfile
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -11,6 +14,7 @@ from lambdas_world import BUCKET, Faults, World
 from moto import mock_aws
 
 from contracts import contract as contracts
+from contracts import packing
 from contracts.errors import ContractViolationError, SourceUnavailableError
 from contracts.landing import check_arrived
 from lambdas.arrivals import Claim, Landed, claim, decide_claim, held_by_others, list_landed, matching
@@ -181,8 +185,8 @@ def s3() -> Iterator[Any]:
         yield client
 
 
-def put(s3: Any, body: bytes) -> Landed:
-    s3.put_object(Bucket=BUCKET, Key="landing/fx/eurofxref-1.csv", Body=body)
+def put(s3: Any, body: bytes, ending: str = ".csv") -> Landed:
+    s3.put_object(Bucket=BUCKET, Key=f"landing/fx/eurofxref-1{ending}", Body=body)
     return list_landed(s3, BUCKET, FX)[0]
 
 
@@ -201,7 +205,7 @@ def test_good_file_is_judged_row_by_row(s3: Any) -> None:
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        pytest.param(csv(row("-1.1")), "fx_rates_bronze 1-1-0: column USD breaks rule exclusive", id="negative-rate"),
+        pytest.param(csv(row("-1.1")), "fx_rates_bronze 1-2-0: column USD breaks rule exclusive", id="negative-rate"),
         pytest.param(csv(row(), columns=[*COLUMNS[:1], *COLUMNS[2:]]), "USD breaks rule required", id="missing"),
         pytest.param(csv(), "column \\* breaks rule minimum_rows", id="header-only"),
         pytest.param(b"", "column \\* breaks rule header: .*the file is empty", id="empty"),
@@ -220,6 +224,34 @@ def test_only_the_head_of_a_large_file_is_read(s3: Any) -> None:
     assert file.size > 2 * HEAD_BYTES
     assert len(head(s3, BUCKET, file)) == HEAD_BYTES
     assert 1_000 < judge(s3, BUCKET, FX, file, THURSDAY) < 4_000
+
+
+def test_a_packed_file_is_judged_as_the_file_it_holds(s3: Any) -> None:
+    # further than a plain file's head, and the zip's list of contents lies at its end
+    many = csv(*(row(f"{number}.5", f"{date(2000, 1, 1) + number * timedelta(1)}") for number in range(1, 8_000)))
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("eurofxref.csv", many)
+    assert len(archive.getvalue()) > HEAD_BYTES
+    plain = judge(s3, BUCKET, FX, put(s3, many), THURSDAY)
+    s3.delete_object(Bucket=BUCKET, Key="landing/fx/eurofxref-1.csv")
+    assert judge(s3, BUCKET, FX, put(s3, archive.getvalue(), ".zip"), THURSDAY) == plain > 1_000
+    s3.delete_object(Bucket=BUCKET, Key="landing/fx/eurofxref-1.zip")
+    assert judge(s3, BUCKET, FX, put(s3, gzip.compress(many), ".csv.gz"), THURSDAY) == plain
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        pytest.param(gzip.compress(csv(row("-1.1"))), "USD breaks rule exclusiveMinimum: .*line 2", id="rate"),
+        pytest.param(csv(row()), "breaks rule packing: landing/fx/eurofxref-1.csv.gz: not a whole gzip", id="plain"),
+        pytest.param(b"", "breaks rule header: .*the file is empty", id="empty"),
+        pytest.param(gzip.compress(bytes(packing.LARGEST_UNPACKED + 1)), "unpacks to more than 64 MiB", id="bomb"),
+    ],
+)
+def test_a_bad_packed_file_is_refused_before_spark(s3: Any, body: bytes, words: str) -> None:
+    with pytest.raises(ContractViolationError, match=words):
+        judge(s3, BUCKET, FX, put(s3, body, ".csv.gz"), THURSDAY)
 
 
 @pytest.mark.parametrize("change", [pytest.param(b"other", id="replaced"), pytest.param(None, id="deleted")])

@@ -1,7 +1,10 @@
 """Arrived files by the very job: JSON lines and CSV, odd keys, and what is refused; nothing is lost on the way."""
 
+import gzip
 import hashlib
+import io
 import json
+import zipfile
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -77,7 +80,7 @@ def landing(spark, tmp_path, monkeypatch):  # noqa: F811
 
 
 def csv_document(**about):
-    document = document_of(name="rates", pattern="^[^.]+[.]csv$")
+    document = document_of(name="rates", pattern="^[^.]+([.]csv|[.]csv[.]gz|[.]zip|[.]csv[.]zip)$")
     document |= {"properties": CSV_PROPERTIES, "required": ["day", "rate"]}
     parse = {
         "layout": "csv",
@@ -222,3 +225,60 @@ def test_a_contract_that_two_readers_could_read_in_two_ways_is_refused(landing):
     parse = document_of()["x-assay"]["parse"] | {"delimiter": ","}
     with pytest.raises(contracts.ContractError, match=r"parse: 'delimiter' is not one of \['layout', "):
         landing.release(document_of(parse=parse))
+
+
+def packed(content, name):
+    """The content as a vendor packs it who gives the file this name."""
+    if name.endswith(".gz"):
+        return gzip.compress(content)
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("data.csv" if ".csv" in name or name.endswith(".zip") else "data.jsonl", content)
+    return target.getvalue()
+
+
+RATES = "\n".join(["day;rate;note", *(f'2026-07-{n:02};1.{n};"a;{n}"' for n in range(1, 31)), ""]).encode()
+
+
+@pytest.mark.parametrize("name", ["rates.csv.gz", "rates.zip", "rates.csv.zip"])
+def test_a_packed_csv_of_another_vendor_by_its_contract_alone_is_kept_as_the_plain_one(landing, name):
+    landing.release(csv_document())
+    plain = landing.ingest("rates", landing.put("landing/rates/plain.csv", RATES))
+    assert plain["status"] == "SUCCEEDED", plain
+    key = f"landing/rates/{name}"
+    receipt = landing.ingest("rates", landing.put(key, packed(RATES, name)))
+    assert receipt["rows"] == plain["rows"] == {"received": 30, "accepted": 30, "quarantined": 0}
+    kept = landing.rows("bronze/rates", "day", "rate", "note", "_file")
+    assert [each[:3] for each in kept if each[3] == key] == [each[:3] for each in kept if each[3] != key]
+    assert kept[0][:3] == ("2026-07-01", "1.1", "a;1")
+
+
+def test_a_packed_file_s_violation_names_the_line_in_the_file_it_holds(landing):
+    landing.release(csv_document())
+    key = "landing/rates/rates.csv.gz"
+    lines = RATES.splitlines()
+    lines[20] = b"2026-07-20;twenty;x"
+    receipt = landing.ingest("rates", landing.put(key, packed(b"\xef\xbb\xbf" + b"\r\n".join(lines), key)))
+    assert (receipt["error"], receipt["column"], receipt["rule"]) == ("ContractViolationError", "rate", "type")
+    assert f"{key}: line 21: 1 of 30 rows break it" in receipt["cause"]
+    receipt = landing.ingest("rates", landing.put(key, packed(RATES, key)), attempt=2)
+    assert receipt["rows"] == {"received": 30, "accepted": 30, "quarantined": 0}
+
+
+def test_packed_json_lines_keep_every_byte(landing):
+    landing.release(document_of(pattern="^[^.]+[.]jsonl([.]gz)?$"))
+    key = "landing/events/1.jsonl.gz"
+    content = b"\xef\xbb\xbf" + row(amount="1E+2") + b"\r\n\n" + MALFORMED["latin-1"] + b"\n"
+    receipt = landing.ingest("events", landing.put(key, packed(content, key)))
+    assert (receipt["error"], receipt["rule"]) == ("ContractViolationError", "layout")
+    assert f"{key}: line 3: 1 of 2 rows break it" in receipt["cause"]
+    assert landing.rows("quarantine/events", "row") == [(MALFORMED["latin-1"].decode(errors="replace"),)]
+
+
+def test_a_bomb_is_refused_by_the_job_too(landing):
+    landing.release(csv_document())
+    key = "landing/rates/bomb.csv.gz"
+    receipt = landing.ingest("rates", landing.put(key, gzip.compress(b"day;rate;note\n" * (5 * 1024**2))))
+    assert (receipt["error"], receipt["column"], receipt["rule"]) == ("ContractViolationError", "*", "packing")
+    assert f"{key}: unpacks to more than 64 MiB" in receipt["cause"]
+    assert landing.version("bronze/rates") is None

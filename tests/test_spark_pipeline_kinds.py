@@ -114,7 +114,8 @@ def test_freshness_is_of_days_and_moments_only(spark):  # noqa: F811
 
 
 def currencies(spark, *names):  # noqa: F811
-    def table(path):
+    def table(path, day, _days):
+        assert day is None
         assert path == "silver/fx_rates"
         return spark.createDataFrame([(name,) for name in names], "currency string")
 
@@ -139,3 +140,25 @@ def test_a_value_must_stand_in_the_other_table(spark, there, mostly, unexpected,
     assert (only["observed"], only["success"]) == ({"rows": 3, "unexpected": unexpected}, success)
     with pytest.raises(InvalidRequestError, match="no other table"):
         evaluate([batch], {"data_date": DAY})
+
+
+@pytest.mark.parametrize(
+    ("lately", "ever", "unexpected"),
+    [
+        pytest.param(("USD", "GBP"), None, 0, id="all-of-late"),
+        pytest.param(("USD",), ("USD", "GBP"), 0, id="one-long-ago"),
+        pytest.param(("USD",), ("USD",), 1, id="one-never"),
+    ],
+)
+def test_the_whole_of_a_table_is_read_only_for_what_its_newest_rows_lack(spark, lately, ever, unexpected):  # noqa: F811
+    def whole(*given):
+        assert ever is not None, "all is there of late"
+        return currencies(spark, *ever)["table"](*given)
+
+    kwargs = {"column": "c", "table": "silver/fx_rates", "table_column": "currency"}
+    expectation = Expectation(type=EXISTS, kwargs=kwargs, severity="error", mostly=1.0)
+    contract = dataclasses.replace(contracts.load("fx_rates_silver"), expectations=(expectation,))
+    batch = Batch(contract=contract, rows=spark.createDataFrame(ROWS, SCHEMA))
+    newest = {"newest": lambda path: currencies(spark, *lately)["table"](path, None, None)}
+    (only,) = evaluate([batch], {"data_date": DAY}, table=whole, **newest)
+    assert only["observed"] == {"rows": 3, "unexpected": unexpected}

@@ -489,7 +489,7 @@ def test_bad_file_fails_before_any_job_run_and_is_taken_once_put_right(day: Day)
     execution = Execution()
     failed = execution.run()
     assert (failed.status, failed.error, failed.states[-1]) == ("FAILED", "ContractViolationError", "ValidateContracts")
-    assert "fx_rates_bronze 1-1-0: column USD breaks rule exclusiveMinimum" in (failed.cause or "")
+    assert "fx_rates_bronze 1-2-0: column USD breaks rule exclusiveMinimum" in (failed.cause or "")
     assert day.world.emr.runs == {}
     land_rates(day)
     assert execution.run().status == "SUCCEEDED"

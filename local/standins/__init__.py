@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-SERVERS = ("snowflake", "salesforce")
+SERVERS = ("snowflake", "salesforce", "redshift")
 
 
 def secret(name: str, port: int) -> dict[str, Any]:

@@ -39,7 +39,9 @@ def file_of(day: datetime.date, delivered: Iterable[str], lines: list[str]) -> t
     """
     key = f"{PREFIX}eurofxref-{day.isoformat()}.csv"
     earlier = sorted(
-        match[1] for k in delivered if (match := re.fullmatch(PREFIX + r"eurofxref-(\d{4}-\d\d-\d\d)\.csv", k))
+        match[1]
+        for k in delivered
+        if (match := re.fullmatch(PREFIX + r"eurofxref-(\d{4}-\d\d-\d\d)(\.csv|\.csv\.gz|(\.csv)?\.zip)", k))
     )
     if day.isoformat() in earlier:
         return None

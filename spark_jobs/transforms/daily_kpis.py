@@ -1,4 +1,4 @@
-"""Gold's orders and customers to the figures of each day."""
+"""Gold's orders, their lines and customers to the figures of each day."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pyspark.sql import functions as sf
 KEY = ("kpi_date",)
 LINEAGE = {
     "output": "gold/kpi_daily",
-    "inputs": ["silver/orders", "silver/fx_rates"],
+    "inputs": ["silver/orders", "silver/fx_rates", "silver/order_lines", "silver/part_supply"],
     "columns": {
         "kpi_date": ["silver/orders.order_date"],
         "orders": ["silver/orders.order_id"],
@@ -17,6 +17,13 @@ LINEAGE = {
         "repeat_rate": ["silver/orders.customer_id", "silver/orders.order_date"],
         "revenue_eur": ["silver/orders.amount", "silver/fx_rates.rate"],
         "average_order_value_eur": ["silver/orders.amount", "silver/fx_rates.rate"],
+        "margin_eur": [
+            "silver/order_lines.gross_amount",
+            "silver/order_lines.discount",
+            "silver/order_lines.quantity",
+            "silver/fx_rates.rate",
+            "silver/part_supply.supply_cost_eur",
+        ],
     },
 }
 
@@ -30,7 +37,8 @@ def daily_kpis(orders: DataFrame, customers: DataFrame) -> DataFrame:
     Returns:
         kpi_date; orders bigint; customers bigint, who ordered that day; new_customers bigint, whose first order ever it
         was; repeat_rate decimal(7,6), the share of the customers who had ordered on a day before; revenue_eur
-        decimal(18,2), the sum of the orders' euro amounts; average_order_value_eur decimal(18,2).
+        decimal(18,2), the sum of the orders' euro amounts; average_order_value_eur decimal(18,2); margin_eur
+        decimal(18,2), null: `with_margins` tells it.
     """
     of_a_day = orders.groupBy("order_date", "customer_id").agg(
         sf.count("*").alias("orders"), sf.sum("amount_eur").alias("revenue_eur")
@@ -53,6 +61,36 @@ def daily_kpis(orders: DataFrame, customers: DataFrame) -> DataFrame:
         _repeat_rate().alias("repeat_rate"),
         "revenue_eur",
         sf.round(sf.col("revenue_eur") / sf.col("orders"), 2).cast("decimal(18,2)").alias("average_order_value_eur"),
+        sf.lit(None).cast("decimal(18,2)").alias("margin_eur"),
+    )
+
+
+def margins(lines: DataFrame) -> DataFrame:
+    """The margin of each day that has order lines.
+
+    Args:
+        lines: order_date, margin_eur, of `line_facts`, all lines of the days in question.
+    Returns:
+        kpi_date, margin_eur decimal(18,2), the sum over the day's lines; null where that of one is unknown.
+    """
+    complete = sf.count("*") == sf.count("margin_eur")
+    total = sf.when(complete, sf.sum("margin_eur")).cast("decimal(18,2)")
+    return lines.groupBy(sf.col("order_date").alias("kpi_date")).agg(total.alias("margin_eur"))
+
+
+def with_margins(days: DataFrame, margins: DataFrame, known: Column) -> DataFrame:
+    """The rows of `daily_kpis` with the margins of their days.
+
+    Args:
+        days: the rows.
+        margins: kpi_date, margin_eur.
+        known: whether `margins` speaks of a row's day; the other days keep what they have.
+    """
+    margin = margins.select("kpi_date", sf.col("margin_eur").alias("_margin"))
+    return (
+        days.join(margin, "kpi_date", how="left")
+        .withColumn("margin_eur", sf.when(known, sf.col("_margin")).otherwise(sf.col("margin_eur")))
+        .drop("_margin")
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as sf
 
 KEY = ("revenue_date", "currency")
@@ -22,6 +22,27 @@ LINEAGE = {
 }
 
 
+def rates_of_days(days: DataFrame, rates: DataFrame) -> DataFrame:
+    """The rate that stood on each day: that day's or the last earlier one.
+
+    Args:
+        days: order_date, currency, unique.
+        rates: rate_date, currency, rate decimal(18,8), from early enough to hold each day's rate; no euro.
+    Returns:
+        order_date, currency, rate decimal(18,8), null where none is known; the euro's is 1.
+    """
+    nothing = sf.lit(0)
+    unsold = days.select(
+        sf.col("order_date").alias("revenue_date"),
+        "currency",
+        nothing.cast("bigint").alias("orders"),
+        nothing.cast("decimal(18,2)").alias("revenue"),
+    )
+    return _with_rate_of_the_day(unsold, rates).select(
+        sf.col("revenue_date").alias("order_date"), "currency", _rate().alias("rate")
+    )
+
+
 def daily_revenue(orders: DataFrame, rates: DataFrame) -> DataFrame:
     """Revenue a day and currency, at that day's rate or the last earlier one.
 
@@ -36,10 +57,9 @@ def daily_revenue(orders: DataFrame, rates: DataFrame) -> DataFrame:
         sf.count("*").alias("orders"), sf.sum("amount").cast("decimal(18,2)").alias("revenue")
     )
     euro = sf.col("currency") == EURO
-    rate = sf.when(euro, sf.lit(1)).otherwise(sf.col("_quoted.rate")).cast("decimal(18,8)")
     return (
         _with_rate_of_the_day(revenue, rates)
-        .withColumn("rate", rate)
+        .withColumn("rate", _rate())
         .select(
             "revenue_date",
             "currency",
@@ -51,6 +71,10 @@ def daily_revenue(orders: DataFrame, rates: DataFrame) -> DataFrame:
             sf.round(sf.col("revenue") / sf.col("rate"), 2).cast("decimal(18,2)").alias("revenue_eur"),
         )
     )
+
+
+def _rate() -> Column:
+    return sf.when(sf.col("currency") == EURO, sf.lit(1)).otherwise(sf.col("_quoted.rate")).cast("decimal(18,8)")
 
 
 def _with_rate_of_the_day(revenue: DataFrame, rates: DataFrame) -> DataFrame:
