@@ -61,11 +61,12 @@ def _facts(view: GoldView) -> Built:
 
 
 def _days(view: GoldView) -> Built:
-    return Built(rows=calendar.dim_date(view.orders, view.current(DAYS, None, None)), spans=None)
+    known = None if view.spans is None else view.current(DAYS, None, None)
+    return Built(rows=calendar.dim_date(view.orders, known), spans=None)
 
 
 def _currencies(view: GoldView) -> Built:
-    known = view.current(CURRENCIES, None, None)
+    known = None if view.spans is None else view.current(CURRENCIES, None, None)
     return Built(rows=currencies.dim_currency(view.orders, view.rates, known), spans=None)
 
 

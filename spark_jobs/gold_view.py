@@ -18,7 +18,7 @@ from contracts.contract import Contract
 from spark_jobs.bronze_to_silver import silver_tables
 from spark_jobs.days import Span, in_spans, merge_spans, single_days
 from spark_jobs.job import BRONZE_TO_SILVER, Job
-from spark_jobs.silver_changes import since
+from spark_jobs.silver_changes import restored_since, since
 from spark_jobs.transforms import customer_segments, orders, rates
 from spark_jobs.transforms.daily_revenue import daily_revenue
 from spark_jobs.transforms.newest import overlay
@@ -36,7 +36,8 @@ class GoldView:
 
     Attributes:
         bases: the versions of the silver and gold tables that are read; None for one that is not there.
-        sealed: the versions of these tables when gold was last published whole; None when it never was.
+        sealed: the versions of these tables when gold was last published whole; None when it never was, or when a
+            silver table was restored since, as gold may hold what has no row in silver any more.
         spans: the days on which gold may differ from what it should hold; None for all days.
     """
 
@@ -44,9 +45,18 @@ class GoldView:
         self.job = job
         self.bases = bases
         known = sealed is not None and all(name in sealed for name in bases if name.startswith("gold/"))
-        self.sealed = sealed if known else None
+        self.sealed = sealed if known and not self._is_restored(sealed) else None
         self.spans = _Touched(self).spans() if self.sealed is not None else None
         self._rate_window: timedelta | None = RATE_WINDOW
+
+    def _is_restored(self, sealed: Mapping[str, int] | None) -> bool:
+        silver = [name for name in self.bases if name.startswith("silver/")]
+        found = [
+            each for each in silver if restored_since(self.job.lake, (sealed or {}).get(each), each, self.bases[each])
+        ]
+        for name in found:
+            self.job.log.write("silver_restored_since_gold", table=name)
+        return bool(found)
 
     def look_at_all_rates(self) -> None:
         """Take the rates from however long ago: a currency's last quote is older than the window."""
@@ -155,7 +165,6 @@ class _Touched:
 
     def __init__(self, view: GoldView) -> None:
         self._job, self._bases, self._sealed = view.job, view.bases, view.sealed
-        self._restored: list[Span] = []
 
     def spans(self) -> list[Span]:
         parts = []
@@ -166,8 +175,10 @@ class _Touched:
         quoted, spans = self._new_rows(RATES, "rate_date")
         if quoted is not None:
             parts.append(self._days_of_rates(quoted, spans))
-        found = reduce(DataFrame.unionByName, parts).collect() if parts else []
-        return merge_spans([*self._restored, *((row["first"], row["last"]) for row in found)])
+        if not parts:
+            return []
+        found = reduce(DataFrame.unionByName, parts).collect()
+        return merge_spans((row["first"], row["last"]) for row in found)
 
     def _new_rows(self, table: str, column: str) -> tuple[DataFrame | None, list[Span] | None]:
         """The run's candidates for a silver table and what others put there since, None when both are empty.
@@ -183,7 +194,6 @@ class _Touched:
             if written.first_day and written.last_day:
                 spans = [(date.fromisoformat(written.first_day), date.fromisoformat(written.last_day))]
         changes = since(self._job.lake, (self._sealed or {}).get(table), table, self._bases[table])
-        self._restored += changes.restored if changes else ()
         missed = changes.rows(self._job.lake, table, self._bases[table], column) if changes else None
         if changes and missed is not None:
             self._job.log.write("silver_changed_since_gold", table=table)
