@@ -35,7 +35,6 @@ class SilverTable:
         date: a column of dates or moments that never changes for a key, so that it prunes; None for a table that is
             read whole.
         order: columns that say how new a row is, most significant first.
-        on_its_day: whether gold feels a row on its `date` alone; else it may stand until the next one of its key.
     """
 
     name: str
@@ -45,7 +44,6 @@ class SilverTable:
     order: Sequence[str]
     standardise: Callable[[Contract, DataFrame], DataFrame]
     lineage: Lineage
-    on_its_day: bool = False
 
 
 def _standardise_rates(contract: Contract, bronze: DataFrame) -> DataFrame:
@@ -91,7 +89,6 @@ SILVER_TABLES = (
         order=orders.ORDER,
         standardise=_standardise_orders,
         lineage=orders.LINEAGE,
-        on_its_day=True,
     ),
     SilverTable(
         name="silver/opportunities",
@@ -128,7 +125,6 @@ SILVER_TABLES = (
         order=order_lines.ORDER,
         standardise=_standardise_order_lines,
         lineage=order_lines.LINEAGE,
-        on_its_day=True,
     ),
 )
 

@@ -86,11 +86,12 @@ def _facts(view: GoldView) -> Built:
 
 
 def _days(view: GoldView) -> Built:
-    return Built(rows=calendar.dim_date(view.orders, view.current(DAYS, None, None)), spans=None)
+    known = None if view.spans is None else view.current(DAYS, None, None)
+    return Built(rows=calendar.dim_date(view.orders, known), spans=None)
 
 
 def _currencies(view: GoldView) -> Built:
-    known = view.current(CURRENCIES, None, None)
+    known = None if view.spans is None else view.current(CURRENCIES, None, None)
     return Built(rows=currencies.dim_currency(view.orders, view.rates, known), spans=None)
 
 
@@ -103,7 +104,7 @@ def _line_facts(view: GoldView) -> Built:
 
 
 def _products(view: GoldView) -> Built:
-    return Built(rows=products.dim_product(view.changed_products), spans=None, in_part=not view.takes_all_products)
+    return Built(rows=products.dim_product(view.changed_products), spans=None, in_part=view.sealed is not None)
 
 
 def _performance(view: GoldView) -> Built:

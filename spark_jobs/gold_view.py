@@ -8,7 +8,6 @@ other runs put into silver since gold was last published whole counts like the r
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property, reduce
 
@@ -20,7 +19,7 @@ from contracts.contract import Contract
 from spark_jobs.bronze_to_silver import silver_tables
 from spark_jobs.days import Span, in_spans, merge_spans, quarters_of, single_days
 from spark_jobs.job import BRONZE_TO_SILVER, Job
-from spark_jobs.silver_changes import since
+from spark_jobs.silver_changes import restored_since, since
 from spark_jobs.transforms import (
     customer_segments,
     daily_kpis,
@@ -50,7 +49,8 @@ class GoldView:
 
     Attributes:
         bases: the versions of the silver and gold tables that are read; None for one that is not there.
-        sealed: the versions of these tables when gold was last published whole; None when it never was.
+        sealed: the versions of these tables when gold was last published whole; None when it never was, or when a
+            silver table was restored since, as gold may hold what has no row in silver any more.
         spans: the days on which gold may differ from what it should hold; None for all days.
         line_spans: the same for what is computed from order lines; they hold `spans`.
     """
@@ -59,13 +59,22 @@ class GoldView:
         self.job = job
         self.bases = bases
         known = sealed is not None and all(name in sealed for name in bases if name.startswith("gold/"))
-        self.sealed = sealed if known else None
+        self.sealed = sealed if known and not self._is_restored(sealed) else None
         self.takes_lines = LINE_FACTS in bases
         self.spans: list[Span] | None = None
         self.line_spans: list[Span] | None = None
         if self.sealed is not None:
             self.spans, self.line_spans = _Touched(self).spans()
         self._rate_window: timedelta | None = RATE_WINDOW
+
+    def _is_restored(self, sealed: Mapping[str, int] | None) -> bool:
+        silver = [name for name in self.bases if name.startswith("silver/")]
+        found = [
+            each for each in silver if restored_since(self.job.lake, (sealed or {}).get(each), each, self.bases[each])
+        ]
+        for name in found:
+            self.job.log.write("silver_restored_since_gold", table=name)
+        return bool(found)
 
     def look_at_all_rates(self) -> None:
         """Take the rates from however long ago: a currency's last quote is older than the window."""
@@ -151,27 +160,18 @@ class GoldView:
         return product_performance.performance(counted).where(in_spans("quarter_start", self.quarters))
 
     @cached_property
-    def takes_all_products(self) -> bool:
-        """Whether any product may differ: gold was never published whole, or a restore has replaced them since."""
-        return self.sealed is None or self._product_news.restored_whole
-
-    @cached_property
     def changed_products(self) -> DataFrame:
         """The products that are new or changed since gold was last published whole, in the columns of products_silver.
 
-        All of them where any may differ.
+        All of them when it never was.
         """
-        if self.takes_all_products:
+        if self.sealed is None:
             return self._silver(PRODUCTS, products.ORDER, "product_id", None)
         contract = contracts.of_table(PRODUCTS)
-        found = self._product_news.rows
+        found, _ = new_rows(self, PRODUCTS, None)
         if found is None:
             return candidates_of(self.job, contract)
         return newest(found, contract.key, products.ORDER).persist()
-
-    @cached_property
-    def _product_news(self) -> News:
-        return news(self, PRODUCTS, None)
 
     @cached_property
     def customers(self) -> DataFrame:
@@ -250,25 +250,11 @@ def _rates_needed(spans: list[Span] | None, window: timedelta | None) -> list[Sp
     return merge_spans((first - window, last) for first, last in spans)
 
 
-@dataclass(frozen=True, kw_only=True)
-class News:
-    """What gold does not know of a silver table.
+def new_rows(view: GoldView, table: str, column: str | None) -> tuple[DataFrame | None, list[Span] | None]:
+    """The run's candidates for a silver table and what others put there since, None when both are empty.
 
-    Attributes:
-        rows: the run's candidates and what others put there since; None when there is nothing of both.
-        spans: the days that the rows are about; None when that is not known.
-        restored: the days on which a restore changed something, whatever rows they hold now.
-        restored_whole: a restore changed something and does not say on which days.
+    With them the days of `column` that they are about; None when that is not known.
     """
-
-    rows: DataFrame | None
-    spans: list[Span] | None
-    restored: tuple[Span, ...] = ()
-    restored_whole: bool = False
-
-
-def news(view: GoldView, table: str, column: str | None) -> News:
-    """What is new in a silver table since gold was last published whole; `column` is its day."""
     job, contract, frames = view.job, contracts.of_table(table), []
     written = job.receipts.of(BRONZE_TO_SILVER).table(table)
     spans: list[Span] | None = []
@@ -284,10 +270,7 @@ def news(view: GoldView, table: str, column: str | None) -> News:
         frames.append(missed)
         spans = None if spans is None or changes.spans is None else [*spans, *changes.spans]
     names = [name for name, _ in contract.columns]
-    rows = reduce(DataFrame.unionByName, (each.select(*names) for each in frames)) if frames else None
-    if changes is None:
-        return News(rows=rows, spans=spans)
-    return News(rows=rows, spans=spans, restored=changes.restored, restored_whole=changes.restored_whole)
+    return (reduce(DataFrame.unionByName, (each.select(*names) for each in frames)) if frames else None), spans
 
 
 class _Touched:
@@ -299,31 +282,33 @@ class _Touched:
     def spans(self) -> tuple[list[Span], list[Span]]:
         """The days of all tables, and those of the tables that are computed from order lines."""
         parts = []
-        sold, quoted = news(self._view, ORDERS, "order_date"), news(self._view, RATES, "rate_date")
-        if sold.rows is not None:
-            parts.append(_each_day(sold.rows).withColumn("_all", sf.lit(True)))
-        if quoted.rows is not None:
-            parts.append(self._days_of_rates(quoted.rows, quoted.spans).withColumn("_all", sf.lit(True)))
-        restored, restored_lines = [*sold.restored, *quoted.restored], list[Span]()
+        sold, _ = new_rows(self._view, ORDERS, "order_date")
+        if sold is not None:
+            parts.append(_each_day(sold).withColumn("_all", sf.lit(True)))
+        quoted, spans = new_rows(self._view, RATES, "rate_date")
+        if quoted is not None:
+            parts.append(self._days_of_rates(quoted, spans).withColumn("_all", sf.lit(True)))
         if self._view.takes_lines:
-            lines, prices = news(self._view, LINES, "order_date"), news(self._view, PRICES, "valid_from")
-            parts += [days.withColumn("_all", sf.lit(False)) for days in self._days_of_lines(lines, prices)]
-            restored_lines += [*lines.restored, *prices.restored]
-        found = reduce(DataFrame.unionByName, parts).collect() if parts else []
+            parts += [days.withColumn("_all", sf.lit(False)) for days in self._days_of_lines()]
+        if not parts:
+            return [], []
+        found = reduce(DataFrame.unionByName, parts).collect()
         every, some = ([(row["first"], row["last"]) for row in found if row["_all"] or each] for each in (False, True))
-        return merge_spans([*restored, *every]), merge_spans([*restored, *restored_lines, *some])
+        return merge_spans(every), merge_spans(some)
 
-    def _days_of_lines(self, lines: News, prices: News) -> Iterator[DataFrame]:
+    def _days_of_lines(self) -> Iterator[DataFrame]:
         """The days of new lines, and of lines that new prices make cost other than before."""
-        if lines.rows is not None:
-            yield _each_day(lines.rows)
-        if prices.rows is None:
+        lines, _ = new_rows(self._view, LINES, "order_date")
+        if lines is not None:
+            yield _each_day(lines)
+        priced, spans = new_rows(self._view, PRICES, "valid_from")
+        if priced is None:
             return
-        since_first = None if prices.spans is None else [(min(first for first, _ in prices.spans), None)]
+        since_first = None if spans is None else [(min(first for first, _ in spans), None)]
         there = self._job.lake.read_days(LINES, self._bases[LINES], "order_date", since_first)
         if there is not None:
             known = self._job.lake.read_days(PRICES, self._bases[PRICES], "valid_from", since_first)
-            yield _each_day(line_facts.days_priced(prices.rows, known, there))
+            yield _each_day(line_facts.days_priced(priced, known, there))
 
     def _days_of_rates(self, new: DataFrame, spans: list[Span] | None) -> DataFrame:
         """For each day of new rates, until when they stand: to the next quote; null where none is in sight."""

@@ -13,14 +13,14 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from contracts import contract as contracts
 from contracts.errors import InvalidRequestError
 from spark_jobs.bronze_to_silver import SILVER_TABLES
 from spark_jobs.days import Span
-from spark_jobs.delta_log import File, Snapshot, read_snapshot
+from spark_jobs.delta_log import File, Snapshot, read_commit, read_snapshot
 from spark_jobs.gold_tables import GOLD_TABLES
 from spark_jobs.job import Job
 from spark_jobs.lake import RETENTION_DAYS
@@ -126,7 +126,7 @@ def _whole_files_a_day(files: Sequence[File], whole_bytes: int) -> float:
 def _maintain(job: Job, table: str, day: str | None, keep_days: int) -> TableReceipt:
     lake, before = job.lake, job.lake.version(table)
     snapshot = read_snapshot(lake.store, table, before or 0, day)
-    kept_days, is_kept = _keep_files(job, table, keep_days, snapshot)
+    kept_days, is_due = _keep_files(job, table, keep_days, snapshot)
     whole_bytes = APPENDED_FILE_BYTES if table.startswith("bronze/") else MERGED_FILE_BYTES
     decided = plan(None if snapshot is None else snapshot.files, whole_bytes, has_day=day is not None)
     if decided.action is not None:
@@ -136,11 +136,11 @@ def _maintain(job: Job, table: str, day: str | None, keep_days: int) -> TableRec
             "spark.databricks.delta.optimize.maxFileSize": str(whole_bytes),
         }
         lake.rearrange(table, f"OPTIMIZE {{table}}{sort}", settings=settings, note={"maintenance": decided.action})
-    if is_kept:
+    if is_due:
         _vacuum(job, table, kept_days)
     after = lake.version(table)
     log: dict[str, Any] = {"action": decided.action, "small_files": decided.small, "files_a_day": decided.files_a_day}
-    job.log.write("maintained", table=table, files=decided.files, vacuumed=is_kept, version=after, **log)
+    job.log.write("maintained", table=table, files=decided.files, vacuumed=is_due, version=after, **log)
     return TableReceipt(table=table, version_before=before, version_after=after, rows=0, path=table)
 
 
@@ -151,7 +151,7 @@ def _keep_files(job: Job, table: str, keep_days: int, snapshot: Snapshot | None)
     once it has remembered for as long as files are to be kept.
 
     Returns:
-        For how many days the log remembers now, which VACUUM must not go below, and whether it has for that long.
+        For how many days the log remembers now, which VACUUM must not go below, and whether VACUUM has anything to do.
     Source: https://github.com/delta-io/delta/issues/140
     """
     lake, name = job.lake, "delta.deletedFileRetentionDuration"
@@ -164,10 +164,21 @@ def _keep_files(job: Job, table: str, keep_days: int, snapshot: Snapshot | None)
         listed = ", ".join(f"'{key}' = '{value}'" for key, value in wanted.items())
         lake.rearrange(table, f"ALTER TABLE {{table}} SET TBLPROPERTIES ({listed})", settings={}, note={})
         return keep_days, False
-    return kept_days, today - int(properties.get(KEPT_SINCE, 0)) >= kept_days
+    remembers = today - int(properties.get(KEPT_SINCE, 0)) >= kept_days
+    return kept_days, remembers and _has_old_files(job, table, kept_days)
+
+
+def _has_old_files(job: Job, table: str, kept_days: int) -> bool:
+    """Whether a file of the table may be older than files are kept: none is much older than the first commit."""
+    first = read_commit(job.lake.store, table, 0)
+    return first is None or first.committed_at < job.started_at - timedelta(days=kept_days)
 
 
 def _vacuum(job: Job, table: str, keep_days: int) -> None:
-    # what it would add to the log are two commits that say nothing of the table
-    settings = {"spark.databricks.delta.vacuum.logging.enabled": "false"}
+    settings = {
+        # what it would add to the log are two commits that say nothing of the table
+        "spark.databricks.delta.vacuum.logging.enabled": "false",
+        # a table is one folder; Spark would list it with 10,000 tasks
+        "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
+    }
     job.lake.rearrange(table, f"VACUUM {{table}} RETAIN {keep_days * 24} HOURS", settings=settings, note={})

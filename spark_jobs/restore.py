@@ -216,7 +216,7 @@ def _judge(job: Job, contract: Contract, rows: DataFrame) -> Outcome:
 def _difference(
     job: Job, table: SilverTable, contract: Contract, rebuilt: DataFrame, base: int | None
 ) -> dict[str, Any]:
-    """How many rows differ from what the table holds, and the days on which gold may differ because of them."""
+    """How many rows differ from what the table holds, and the first and last day that they are of."""
     columns = [name for name, _ in contract.columns]
     sides = [rebuilt.select(*columns, sf.lit(1).alias("_side"))]
     if base is not None:
@@ -229,8 +229,7 @@ def _difference(
     rows, first, last = differing.where("_side != 0").select(sf.sum(sf.abs("_side")), *days).collect()[0]
     if first is None:
         return {"rows": rows or 0}
-    # a row that stands until the next of its key reaches every later day
-    return {"rows": rows, "days": [str(first), str(last) if table.on_its_day else None]}
+    return {"rows": rows, "days": [str(first), str(last)]}
 
 
 def _outcome(

@@ -21,19 +21,13 @@ class Changes:
 
     Attributes:
         spans: the days that they are about; None when one of them does not say.
-        restored: the days on which a restore changed something, whatever rows they hold now.
-        restored_whole: a restore changed something and does not say on which days.
     """
 
     run_ids: frozenset[str]
     spans: list[Span] | None
-    restored: tuple[Span, ...] = ()
-    restored_whole: bool = False
 
     def rows(self, lake: Lake, table: str, version: int | None, column: str | None) -> DataFrame | None:
         """The rows that they brought and that stand; None when there are none."""
-        if not self.run_ids:
-            return None
         found = lake.read_days(table, version, column, self.spans)
         return None if found is None else found.where(sf.col("_run_id").isin(*sorted(self.run_ids)))
 
@@ -49,15 +43,11 @@ def since(lake: Lake, known: int | None, table: str, version: int | None) -> Cha
     ]
     if not missed:
         return None
-    restores = [commit for commit in missed if commit.note.get("restored")]
-    missed = [commit for commit in missed if commit not in restores]
     days = [_days(commit) for commit in missed]
     spans = [span for span in days if span is not None]
     return Changes(
         run_ids=frozenset(str(commit.run_id) for commit in missed),
         spans=merge_spans(spans) if len(spans) == len(days) else None,
-        restored=tuple(span for commit in restores if (span := _days(commit)) is not None),
-        restored_whole=any(_days(commit) is None for commit in restores),
     )
 
 
@@ -85,6 +75,12 @@ def columns(tables: Iterable[str]) -> dict[str, list[str]]:
     return {each.table: [name for name, _ in each.columns] for each in gold}
 
 
+def restored_since(lake: Lake, known: int | None, table: str, version: int | None) -> bool:
+    """Whether a silver table was restored since a version (None: ever): rows that gold was built on may be gone."""
+    versions = range(0 if known is None else known + 1, 0 if version is None else version + 1)
+    return any(commit.note.get("restored") for commit in _commits(lake, table, versions))
+
+
 def _commits(lake: Lake, table: str, versions: range) -> Iterator[Commit]:
     for version in versions:
         commit = read_commit(lake.store, table, version)
@@ -94,7 +90,7 @@ def _commits(lake: Lake, table: str, versions: range) -> Iterator[Commit]:
 
 def _days(commit: Commit) -> Span | None:
     try:
-        first, last = commit.note["days"]
-        return date.fromisoformat(first), None if last is None else date.fromisoformat(last)
+        first, last = (date.fromisoformat(day) for day in commit.note["days"])
     except (KeyError, TypeError, ValueError):
         return None
+    return first, last

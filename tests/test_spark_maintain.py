@@ -84,7 +84,7 @@ def test_small_files_are_packed_and_the_rows_stay(published, monkeypatch):  # no
 
 
 def test_files_that_hold_all_days_are_sorted_by_the_day(published, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(maintain, "MOST_FILES_A_DAY", 0.5)
+    monkeypatch.setattr(maintain, "MOST_FILES_A_DAY", -10)
     monkeypatch.setattr(maintain, "MERGED_FILE_BYTES", 2000)  # some rows a file
     crumble(published, FACTS, "order_date")
     rows = published.rows(FACTS)

@@ -48,7 +48,7 @@ def second_day(world):
     assert verdicts[1] == "FAIL"
     how = {"attempt": 2, "round_": 1, "rejections": [rejection(RATE)]}
     keys, verdicts = world.until_publish(DAY_2, [file], **how)
-    assert verdicts[1] == "PASS"
+    assert verdicts[1] in ("PASS", "WARN")
     assert world.job(DAY_2, "publish_gold", receipts=keys, **how)["published"] is True
 
 
