@@ -299,8 +299,11 @@ def _verify_reference(contract: Contract, expectation: Expectation, claimed: Map
     table, column = (str(expectation.kwargs.get(name)) for name in ("table", "table_column"))
     if table not in claimed:
         raise ContractError(f"{where}: no contract claims the table {table}")
-    if column not in {name for name, _ in load(claimed[table]).columns}:
-        raise ContractError(f"{where}: {table} has no column {column}")
+    day = expectation.kwargs.get("same_day")
+    for held_by, names in ((load(claimed[table]), (column, day)), (contract, (day,))):
+        for name in names:
+            if name is not None and name not in {each for each, _ in held_by.columns}:
+                raise ContractError(f"{where}: {held_by.table} has no column {name}")
 
 
 def _verify_files(contract: Contract) -> None:

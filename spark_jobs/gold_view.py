@@ -41,6 +41,7 @@ FACTS, CUSTOMERS = "gold/fct_orders", "gold/customer_segments"
 LINE_FACTS, PERFORMANCE = "gold/fct_order_lines", "gold/product_performance"
 # The ECB never paused longer for a currency it still quotes; one that it ceased to quote needs the second pass.
 RATE_WINDOW = timedelta(days=31)
+BROADCAST_ROWS = 2_000_000  # of a few numbers each: some 100 MB
 _FIRST, _NEVER = date(1, 1, 1), date(9999, 12, 31)
 
 
@@ -121,14 +122,20 @@ class GoldView:
         """The order lines of the touched days, in the columns of `line_facts`."""
         spans, lines = self.line_spans, self._lines
         sold = self.orders if spans == self.spans else self._silver(ORDERS, orders.ORDER, "order_date", spans)
+        sold = sold.select("order_id", "customer_id")
         prices = self._silver(PRICES, part_supply.ORDER, "valid_from", None)
         if spans is not None:
             # a day's lines are few, and so are their prices: those of all products need not be sorted
             priced = ["product_id", "supplier_id"]
             prices = prices.join(lines.select(*priced).distinct(), priced, how="semi")
-        facts = line_facts.line_facts(lines, sold, self.line_rates, prices)
+        facts = line_facts.line_facts(lines, self._small(ORDERS, sold), self.line_rates, self._small(PRICES, prices))
         # those of a history are read back from where they are written
         return facts if self.bases[LINE_FACTS] is None else facts.persist()
+
+    def _small(self, table: str, rows: DataFrame) -> DataFrame:
+        """The rows of a history, to be broadcast when they are few enough: Spark would shuffle all lines instead."""
+        few = self.job.receipts.of(BRONZE_TO_SILVER).table(table).rows <= BROADCAST_ROWS
+        return sf.broadcast(rows) if few and self.bases[table] is None else rows
 
     def take_line_facts(self, path: str) -> None:
         """Read the lines of a table that there was not yet from its candidates, which are all of its rows."""

@@ -69,8 +69,10 @@ def expects(name, **kwargs):
     )
 
 
-def refers(table, column):
-    return expects("expect_column_values_to_exist_in_table", column="currency", table=table, table_column=column)
+def refers(table, column, **more):
+    return expects(
+        "expect_column_values_to_exist_in_table", column="currency", table=table, table_column=column, **more
+    )
 
 
 def no_price(document):
@@ -110,6 +112,8 @@ def put(path, text):
         pytest.param(lambda tree: release(tree, "1-0-1", lambda document: document["x-assay"].update(table="silver/orders")), f"{ORDERS} and orders_silver both claim table silver/orders", id="one-table-twice"),
         pytest.param(lambda tree: release(tree, "1-1-0", refers("silver/nothing", "currency")), f"{ORDERS} 1-1-0: expect_column_values_to_exist_in_table on currency: no contract claims the table silver/nothing", id="refers-to-no-table"),
         pytest.param(lambda tree: release(tree, "1-1-0", refers("silver/fx_rates", "nothing")), f"{ORDERS} 1-1-0: expect_column_values_to_exist_in_table on currency: silver/fx_rates has no column nothing", id="refers-to-no-column"),
+        pytest.param(lambda tree: release(tree, "1-1-0", refers("silver/fx_rates", "currency", same_day="order_date")), f"{ORDERS} 1-1-0: expect_column_values_to_exist_in_table on currency: silver/fx_rates has no column order_date", id="refers-to-no-day-there"),
+        pytest.param(lambda tree: release(tree, "1-1-0", refers("silver/fx_rates", "currency", same_day="rate_date")), f"{ORDERS} 1-1-0: expect_column_values_to_exist_in_table on currency: bronze/snowflake_orders has no column rate_date", id="refers-on-no-day-here"),
         pytest.param(lambda tree: release(tree, "1-1-0", expects("expect_miracles")), f"{ORDERS} 1-1-0: expect_miracles: no check can judge this expectation", id="unknown-expectation"),
     ],
 )  # fmt: skip

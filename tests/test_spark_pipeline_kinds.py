@@ -162,3 +162,20 @@ def test_the_whole_of_a_table_is_read_only_for_what_its_newest_rows_lack(spark, 
     newest = {"newest": lambda path: currencies(spark, *lately)["table"](path, None, None)}
     (only,) = evaluate([batch], {"data_date": DAY}, table=whole, **newest)
     assert only["observed"] == {"rows": 3, "unexpected": unexpected}
+
+
+def test_a_reference_on_the_same_day_reads_the_other_table_on_the_days_of_the_rows(spark):  # noqa: F811
+    first, second, other = date(2026, 7, 1), date(2026, 7, 2), date(2026, 7, 20)
+    asked = []
+
+    def table(path, day, days):
+        asked.append((path, day, days()))
+        return spark.createDataFrame([(1,), (2,)], "order_id bigint")
+
+    kwargs = {"column": "order_id", "table": "silver/orders", "table_column": "order_id", "same_day": "order_date"}
+    expectation = Expectation(type=EXISTS, kwargs=kwargs, severity="error", mostly=1.0)
+    contract = dataclasses.replace(contracts.load("order_lines_silver"), expectations=(expectation,))
+    rows = spark.createDataFrame([(1, first), (1, second), (2, other), (3, other)], "order_id bigint, order_date date")
+    (only,) = evaluate([Batch(contract=contract, rows=rows)], {"data_date": DAY}, table=table)
+    assert asked == [("silver/orders", "order_date", [(first, second), (other, other)])]
+    assert (only["observed"], only["success"]) == ({"rows": 4, "unexpected": 1}, False)
