@@ -131,7 +131,7 @@ def test_the_statement_quotes_the_query_and_names_no_secret():
         pytest.param(b'{"entries": [{"url": "s3://lake/unload/r/0"}]}', "is not a verbose manifest", id="not-verbose"),
         pytest.param(
             b'{"entries": [{"url": "s3://other/x", "meta": {"record_count": 1}}]}',
-            "which lies elsewhere",
+            "which is not its own file",
             id="elsewhere",
         ),
     ],
