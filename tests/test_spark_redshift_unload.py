@@ -119,8 +119,8 @@ def test_files_that_hold_other_rows_than_the_manifest_tells_are_refused(world, a
 def test_the_statement_quotes_the_query_and_names_no_secret():
     statement = unload.statement_of("SELECT \"a\" FROM t WHERE x < TIMESTAMP '2026-07-30'", "s3://lake/unload/r/", ROLE)
     assert statement == (
-        "UNLOAD ('SELECT \"a\" FROM t WHERE x < TIMESTAMP ''2026-07-30''') TO 's3://lake/unload/r/'"
-        f" IAM_ROLE '{ROLE}' FORMAT AS PARQUET MANIFEST VERBOSE ALLOWOVERWRITE"  # noqa: S608
+        "UNLOAD ('SELECT \"a\" FROM t WHERE x < TIMESTAMP ''2026-07-30''') TO 's3://lake/unload/r/'"  # noqa: S608
+        f" IAM_ROLE '{ROLE}' FORMAT AS PARQUET MANIFEST VERBOSE ALLOWOVERWRITE"
     )
 
 
