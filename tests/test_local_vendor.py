@@ -29,6 +29,8 @@ FRIDAY, SATURDAY = datetime.date(2026, 7, 31), datetime.date(2026, 8, 1)
             ("landing/fx/eurofxref-2026-07-31.csv", "Date,USD,\n2026-07-31,1.15,\n2026-07-30,1.14,\n"),
             id="days that were left out are made up for",
         ),
+        pytest.param(FRIDAY, ["landing/fx/eurofxref-2026-07-31.csv.gz"], None, id="gzip lies there"),
+        pytest.param(FRIDAY, ["landing/fx/eurofxref-2026-07-31.zip"], None, id="a zip lies there"),
         pytest.param(SATURDAY, ["landing/fx/eurofxref-2026-07-31.csv"], None, id="no file at a weekend"),
         pytest.param(FRIDAY, ["landing/fx/eurofxref-2026-07-31.csv"], None, id="what lies there is never replaced"),
     ],

@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 
 from ops import show
-from ops.bench import Figures, days, folders, quality
+from ops.bench import Figures, days, folders, ingest, quality
 from ops.package import ROOT
 
 
 def main() -> None:
     """Run the benches, print their figures, and write them to `build/bench.json`: name to value, unit, goal."""
     figures: dict[str, tuple[float, str, str | None]] = {}
-    for bench in (quality.measure, folders.measure_first_load, folders.measure_history, days.measure):
+    for bench in (
+        quality.measure,
+        ingest.measure,
+        folders.measure_first_load,
+        folders.measure_history,
+        days.measure,
+    ):
         figures |= bench()
         report(figures)
 
