@@ -42,6 +42,7 @@ class PipelineStack(cdk.Stack):
         artifacts: Artifacts,
         definitions: Mapping[str, str],
         secret_arns: Mapping[str, str],
+        pii_key_arn: str,
         **kwargs: Any,
     ) -> None:
         super().__init__(scope, construct_id, **kwargs)
@@ -55,7 +56,7 @@ class PipelineStack(cdk.Stack):
             architecture=settings.architecture,
             network=network,
         )
-        JobRoles(self, "JobRoles", names=names, secret_arns=list(secret_arns.values()))
+        JobRoles(self, "JobRoles", names=names, secret_arns=list(secret_arns.values()), pii_key_arn=pii_key_arn)
         notices = Notices(
             self, "Notices", names=names, emails=settings.notice_emails, encrypted=settings.encrypt_notices
         )
@@ -67,6 +68,7 @@ class PipelineStack(cdk.Stack):
                 application_id=spark.application_id,
                 application_arn=spark.application_arn,
                 secret_arns=secret_arns,
+                pii_key_arn=pii_key_arn,
                 publish_notices=notices.publish_statements(),
             )
         )
