@@ -136,7 +136,10 @@ class LakeStack(cdk.Stack):
                 " token would change, and what was matched by them would match no more"
             ),
             generate_secret_string=secretsmanager.SecretStringGenerator(
-                secret_string_template="{}", generate_string_key="key", password_length=64, exclude_punctuation=True
+                secret_string_template=json.dumps({}),
+                generate_string_key="key",
+                password_length=64,
+                exclude_punctuation=True,
             ),
             removal_policy=self._removal,
         )
