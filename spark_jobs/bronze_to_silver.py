@@ -20,7 +20,8 @@ from spark_jobs.lake import distinct_dates
 from spark_jobs.quarantine import as_json, run_columns
 from spark_jobs.receipts import Lineage, Outcome, Rejected, TableReceipt
 from spark_jobs.rejections import REJECTED_BY, mark, of_dataset, quarantine
-from spark_jobs.transforms import opportunities, orders, rates
+from spark_jobs.tokens import with_tokens
+from spark_jobs.transforms import accounts, contacts, opportunities, orders, rates
 from spark_jobs.transforms.newest import EXISTING, newer_than
 
 
@@ -31,6 +32,7 @@ class SilverTable:
     Attributes:
         date: a column that never changes for a key, so that it prunes; None for a table that is read whole.
         order: columns that say how new a row is, most significant first.
+        settle: what is left to do under the key of tokens, which the secret of an ARN holds.
     """
 
     name: str
@@ -40,6 +42,7 @@ class SilverTable:
     order: Sequence[str]
     standardise: Callable[[Contract, DataFrame], DataFrame]
     lineage: Lineage
+    settle: Callable[[DataFrame, str | None], DataFrame] | None = None
 
 
 def _standardise_rates(contract: Contract, bronze: DataFrame) -> DataFrame:
@@ -53,6 +56,22 @@ def _standardise_orders(_: Contract, bronze: DataFrame) -> DataFrame:
 
 def _standardise_opportunities(_: Contract, bronze: DataFrame) -> DataFrame:
     return opportunities.standardise(bronze)
+
+
+def _standardise_accounts(_: Contract, bronze: DataFrame) -> DataFrame:
+    return accounts.standardise(bronze)
+
+
+def _settle_accounts(rows: DataFrame, secret_arn: str | None) -> DataFrame:
+    return accounts.states(with_tokens(rows, accounts.PERSONAL, secret_arn))
+
+
+def _standardise_contacts(_: Contract, bronze: DataFrame) -> DataFrame:
+    return contacts.standardise(bronze)
+
+
+def _settle_contacts(rows: DataFrame, secret_arn: str | None) -> DataFrame:
+    return contacts.states(with_tokens(rows, contacts.PERSONAL, secret_arn))
 
 
 SILVER_TABLES = (
@@ -82,6 +101,26 @@ SILVER_TABLES = (
         order=opportunities.ORDER,
         standardise=_standardise_opportunities,
         lineage=opportunities.LINEAGE,
+    ),
+    SilverTable(
+        name="silver/accounts",
+        source="salesforce_accounts",
+        date="updated_on",
+        key=accounts.KEY,
+        order=accounts.ORDER,
+        standardise=_standardise_accounts,
+        settle=_settle_accounts,
+        lineage=accounts.LINEAGE,
+    ),
+    SilverTable(
+        name="silver/contacts",
+        source="hubspot_contacts",
+        date="updated_on",
+        key=contacts.KEY,
+        order=contacts.ORDER,
+        standardise=_standardise_contacts,
+        settle=_settle_contacts,
+        lineage=contacts.LINEAGE,
     ),
 )
 
@@ -118,6 +157,8 @@ def _write(job: Job, table: SilverTable) -> tuple[TableReceipt, tuple[Rejected, 
     source = contracts.of_source(table.source)
     base = lake.version(table.name)
     rows = table.standardise(source, run_rows(job, source))
+    if table.settle is not None:
+        rows = table.settle(rows, request.secret_arn)
     current = None
     if base is not None:
         # read twice, once to know which of silver's days matter: a day's rows, so they fit
