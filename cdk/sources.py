@@ -41,6 +41,11 @@ CREDENTIALS = {
         keys=("instance_url", "client_id"),
         generated="client_secret",
     ),
+    "hubspot": Credentials(
+        description="Access token of a private app that may read contacts; fill in after the first deployment",
+        keys=("api_url",),
+        generated="access_token",
+    ),
 }
 KINDS = ("files", *CREDENTIALS)
 

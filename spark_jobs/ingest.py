@@ -25,6 +25,7 @@ from spark_jobs.rejections import REJECTED_BY, counted, mark, of_dataset, quaran
 from spark_jobs.request import Rejection
 from spark_jobs.row_rules import LAYOUT_COLUMN, RowRule, row_rules
 from spark_jobs.sources.files import find_line, read_files
+from spark_jobs.sources.hubspot import read_contacts
 from spark_jobs.sources.json_lines import LINE_COLUMN
 from spark_jobs.sources.rest import told_by_a_task
 from spark_jobs.sources.salesforce import read_object
@@ -106,10 +107,16 @@ def _read_object(job: Job, contract: Contract) -> DataFrame | None:
     return read_object(job.lake, contract, request.secret_arn, request.interval_start, request.interval_end)
 
 
+def _read_contacts(job: Job, contract: Contract) -> DataFrame | None:
+    request = job.request
+    return read_contacts(job.lake, contract, request.secret_arn, request.interval_start, request.interval_end)
+
+
 READERS: Mapping[str, Callable[[Job, Contract], DataFrame | None]] = {
     "files": _read_files,
     "snowflake": _read_relation,
     "salesforce": _read_object,
+    "hubspot": _read_contacts,
 }
 
 

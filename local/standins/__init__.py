@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-SERVERS = ("snowflake", "salesforce")
+SERVERS = ("snowflake", "salesforce", "hubspot")
 
 
 def secret(name: str, port: int) -> dict[str, Any]:
