@@ -9,12 +9,21 @@ from pyspark.sql import DataFrame
 
 from spark_jobs.bronze_to_silver import silver_tables
 from spark_jobs.days import Span, merge_spans
-from spark_jobs.gold_view import CUSTOMERS, FACTS, ORDERS, RATES, GoldView
+from spark_jobs.gold_view import ACCOUNTS, CONTACTS, CUSTOMERS, FACTS, ORDERS, RATES, GoldView
 from spark_jobs.job import Job
 from spark_jobs.receipts import Lineage
-from spark_jobs.transforms import calendar, currencies, customer_segments, daily_kpis, daily_revenue, order_facts
+from spark_jobs.transforms import (
+    calendar,
+    currencies,
+    customer_segments,
+    customers,
+    daily_kpis,
+    daily_revenue,
+    order_facts,
+)
 
 REVENUE, DAYS, CURRENCIES, KPIS = "gold/fct_daily_revenue", "gold/dim_date", "gold/dim_currency", "gold/kpi_daily"
+WHO = "gold/dim_customer"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +78,11 @@ def _currencies(view: GoldView) -> Built:
     return Built(rows=currencies.dim_currency(view.orders, view.rates, known), spans=None)
 
 
+def _who(view: GoldView) -> Built:
+    # read whole: it costs as much as there are customers and states of them, however many orders there are
+    return Built(rows=customers.dim_customer(view.customers, view.accounts, view.contacts), spans=None)
+
+
 def _customers(view: GoldView) -> Built:
     return Built(rows=customer_segments.segments(view.customers), spans=None)
 
@@ -85,6 +99,7 @@ def _kpis(view: GoldView) -> Built:
 
 
 _SOLD = frozenset({ORDERS, RATES})
+_KNOWN = frozenset({ACCOUNTS, CONTACTS})
 # A row is published after those that it is computed from. The last table seals the publish: its commit says on which
 # versions of silver and of the other gold tables the next run may count on.
 GOLD_TABLES = (
@@ -103,6 +118,7 @@ GOLD_TABLES = (
     GoldTable(
         name=CURRENCIES, day=None, key=currencies.KEY, needs=_SOLD, build=_currencies, lineage=currencies.LINEAGE
     ),
+    GoldTable(name=WHO, day=None, key=customers.KEY, needs=_SOLD | _KNOWN, build=_who, lineage=customers.LINEAGE),
     GoldTable(
         name=CUSTOMERS,
         day=None,

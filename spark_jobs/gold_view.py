@@ -19,12 +19,13 @@ from spark_jobs.bronze_to_silver import silver_tables
 from spark_jobs.days import Span, in_spans, merge_spans, single_days
 from spark_jobs.job import BRONZE_TO_SILVER, Job
 from spark_jobs.silver_changes import since
-from spark_jobs.transforms import customer_segments, orders, rates
+from spark_jobs.transforms import accounts, contacts, customer_segments, orders, rates
 from spark_jobs.transforms.daily_revenue import daily_revenue
 from spark_jobs.transforms.newest import overlay
 from spark_jobs.transforms.order_facts import order_facts
 
 ORDERS, RATES = "silver/orders", "silver/fx_rates"
+ACCOUNTS, CONTACTS = "silver/accounts", "silver/contacts"
 FACTS, CUSTOMERS = "gold/fct_orders", "gold/customer_segments"
 # The ECB never paused longer for a currency it still quotes; one that it ceased to quote needs the second pass.
 RATE_WINDOW = timedelta(days=31)
@@ -67,6 +68,16 @@ class GoldView:
     def rates(self) -> DataFrame:
         """The rates that can stand on the touched days, in the columns of fx_rates_silver."""
         return self._silver(RATES, rates.ORDER, "rate_date", _rates_needed(self.spans, self._rate_window))
+
+    @cached_property
+    def accounts(self) -> DataFrame:
+        """Every state of every account, in the columns of accounts_silver."""
+        return self._silver(ACCOUNTS, accounts.ORDER, "updated_on", None)
+
+    @cached_property
+    def contacts(self) -> DataFrame:
+        """Every state of every contact, in the columns of contacts_silver."""
+        return self._silver(CONTACTS, contacts.ORDER, "updated_on", None)
 
     @cached_property
     def daily_revenue(self) -> DataFrame:
