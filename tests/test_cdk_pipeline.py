@@ -65,7 +65,13 @@ def test_json_in_the_environment_can_be_read(stage):
             if name in {"JOB_ROLES", "SPARK_CONF", "FAIL_FROM", "GLUE_DATABASES"}:
                 assert isinstance(json.loads(value), dict)
             if name == "SOURCES":
-                assert json.loads(value) == ["fx_rates", "snowflake_orders", "salesforce_opportunities"]
+                assert json.loads(value) == [
+                    "fx_rates",
+                    "snowflake_orders",
+                    "salesforce_opportunities",
+                    "salesforce_accounts",
+                    "hubspot_contacts",
+                ]
 
 
 @pytest.mark.parametrize(("stage", "architecture"), [("local", "x86_64"), ("dev", "arm64"), ("prod", "arm64")])

@@ -203,7 +203,7 @@ def assert_one_redrive_ends(cloud, case, ended, before):
     if case.workflow == "daily_batch":
         assert_equals_sources(cloud, case.day)
         return
-    arrived = [row for row in expected(case.day)["silver/fx_rates"] if row[0] == case.day]
+    arrived = [row for row in expected(case.day, cloud.pii_key)["silver/fx_rates"] if row[0] == case.day]
     assert cloud.business("silver/fx_rates") == sorted([*before.rates, *arrived])
     assert before.versions(cloud) == before.others
 
