@@ -55,7 +55,7 @@ def records_of(customers: Sequence[web.Customer]) -> list[Record]:
 def _contact(number: int, company: str, nation: str) -> Record:
     nth = number // EVERY
     created = datetime(2019, 1, 1, tzinfo=UTC) + timedelta(seconds=number * 2017 % (360 * 86400))
-    changed = _later(nth, number) if nth % 20 == 0 else created
+    changed = _later(nth, number) if nth % 20 == 3 else created
     first, last = people.name(number)
     phone = people.phone(nation, number + (0 if nth % 3 == 0 else 40_000), nth)
     properties = {
