@@ -8,13 +8,12 @@ from decimal import Decimal
 import duckdb
 import pyarrow as pa
 import pytest
-from spark_day import World
+from spark_day import GOLD, World
 from spark_session import quiet, spark  # noqa: F401
 
 from contracts import contract as contracts
 from spark_jobs import publish
 from spark_jobs.delta_log import latest_version, read_commit
-from spark_jobs.gold_tables import GOLD_TABLES
 from spark_jobs.transforms import customer_segments
 from spark_jobs.transforms.currencies import NAMES
 
@@ -181,7 +180,7 @@ class Company(World):
 
     def assert_gold_is_right(self):
         wanted = self.expected()
-        assert set(wanted) == {table.name for table in GOLD_TABLES}
+        assert set(wanted) == set(GOLD)
         for name, rows in wanted.items():
             assert self.table(name) == rows, name
 
@@ -235,7 +234,7 @@ def test_a_correction_of_an_old_order_changes_exactly_the_rows_that_it_must(comp
         for row in sorted(company.orders, key=lambda row: row[4])
         if customers[row[1]] > 2 and row[4] == firsts[row[1]] and row[4] < LATER - timedelta(days=61)
     )
-    before = {table.name: latest_version(company.store, table.name) for table in GOLD_TABLES}
+    before = {name: latest_version(company.store, name) for name in GOLD}
     # the customer's first order was another's: that one's first day moves to a day that the run does not touch
     company.day(LATER, [sold(old[0], 78, old[4], old[9], "1.00", changed=LATER)])
     company.assert_gold_is_right()
@@ -248,7 +247,7 @@ def test_a_correction_of_an_old_order_changes_exactly_the_rows_that_it_must(comp
 
 
 def test_a_day_that_brings_nothing_leaves_gold_as_it_is(company):
-    before = {table.name: company.table(table.name) for table in GOLD_TABLES}
+    before = {name: company.table(name) for name in GOLD}
     versions = {name: latest_version(company.store, name) for name in before}
     company.day(LATER + timedelta(days=1))
     assert {name: company.table(name) for name in before} == before

@@ -29,7 +29,7 @@ from spark_jobs.sources.rest import Patience, told_by_a_task
 pytestmark = [quiet, pytest.mark.usefixtures("spark")]  # types of a contract's columns are parsed by it
 CONTACTS = contracts.load("hubspot_contacts_bronze")
 END = datetime(2026, 9, 1, tzinfo=UTC)
-SHORT = Patience(seconds=30, first_wait_seconds=0.01, longest_wait_seconds=0.02, attempts=6)
+SHORT = Patience(seconds=30, first_wait_seconds=0.25, longest_wait_seconds=0.5, attempts=6)
 EVENTS = Path(__file__).parent / "events"
 
 

@@ -13,15 +13,14 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from spark_day import DAY_1, DAY_2, RATES_2, TABLES, World, first_day, order
+from spark_day import DAY_1, DAY_2, GOLD, RATES_2, TABLES, World, first_day, order
 from spark_session import quiet, spark  # noqa: F401
 
 from contracts import contract as contracts
-from spark_jobs.gold_tables import GOLD_TABLES
 
 pytestmark = [quiet, pytest.mark.slow]
 MOMENTS = 20
-PUBLISHED = (*TABLES[:2], *(table.name for table in GOLD_TABLES))  # the first table of gold is among TABLES
+PUBLISHED = (*TABLES[:2], *GOLD)  # the first table of gold is among TABLES
 SCRIPT = Path(__file__).with_name("killed_publish.py")
 
 
