@@ -72,12 +72,12 @@ class GoldView:
     @cached_property
     def accounts(self) -> DataFrame:
         """Every state of every account, in the columns of accounts_silver."""
-        return self._silver(ACCOUNTS, accounts.ORDER, "updated_on", None)
+        return self._silver(ACCOUNTS, accounts.ORDER, "updated_on", None).persist()
 
     @cached_property
     def contacts(self) -> DataFrame:
         """Every state of every contact, in the columns of contacts_silver."""
-        return self._silver(CONTACTS, contacts.ORDER, "updated_on", None)
+        return self._silver(CONTACTS, contacts.ORDER, "updated_on", None).persist()
 
     @cached_property
     def daily_revenue(self) -> DataFrame:

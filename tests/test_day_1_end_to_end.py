@@ -190,7 +190,7 @@ def test_the_key_of_tokens_is_in_nothing_that_a_run_leaves(laptop, next_day):
     found = {
         key: laptop.access.s3.get_object(Bucket=laptop.platform.lake_bucket, Key=key)["Body"].read() for key in texts
     }
-    logs = [path for path in (Home.default().path / "emr").rglob("*") if path.is_file() and path.stat().st_size < 10**8]
+    logs = [path for name in ("stdout", "stderr", "*.log") for path in Home.default().path.rglob(name)]
     found |= {str(path): path.read_bytes() for path in logs}
     assert any("bronze_to_silver" in key for key in found)
     assert any(path.name == "stderr" for path in logs)

@@ -6,8 +6,6 @@ so any order of days gives the same rows.
 
 from __future__ import annotations
 
-from functools import reduce
-
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as sf
 
@@ -109,12 +107,9 @@ def _match(by: int) -> list[Column]:
 def _moments(customers: DataFrame, owned: DataFrame, matches: DataFrame) -> DataFrame:
     """The moments at which what is known of a customer may change, each once."""
     ordered = customers.select("customer_id", sf.col("first_order_date").cast("timestamp").alias("_at"))
-    edges = [
-        frame.select("customer_id", sf.col(edge).alias("_at"))
-        for frame in (owned, matches)
-        for edge in ("_from", "_to")
-    ]
-    return reduce(DataFrame.unionByName, edges, ordered).where(sf.col("_at").isNotNull()).distinct()
+    edges = sf.explode(sf.array("_from", "_to")).alias("_at")
+    states, met = (frame.select("customer_id", edges) for frame in (owned, matches))
+    return ordered.unionByName(states).unionByName(met).where(sf.col("_at").isNotNull()).distinct()
 
 
 def _at(side: str) -> Column:
