@@ -19,7 +19,10 @@ from cdk.sources import systems
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """What the functions work with; `secret_arns` is by the system whose credentials a secret holds."""
+    """What the functions work with; `secret_arns` is by the system whose credentials a secret holds.
+
+    `pii_key_arn` names the secret with the key of the tokens that stand for personal data.
+    """
 
     settings: Settings
     names: Names
@@ -27,6 +30,7 @@ class Surroundings:
     application_id: str
     application_arn: str
     secret_arns: Mapping[str, str]
+    pii_key_arn: str
     publish_notices: Sequence[iam.PolicyStatement]
 
 
@@ -132,6 +136,7 @@ def _launch_environment(around: Surroundings) -> dict[str, str]:
         "APPLICATION_ID": around.application_id,
         "JOB_ROLES": json.dumps(names.job_role_arns),
         "SECRET_ARNS": json.dumps(secret_arns),
+        "PII_KEY_ARN": around.pii_key_arn,
         "SPARK_ENTRY_KEY": artifacts.spark_entry_key,
         "SPARK_CODE_KEY": artifacts.spark_code_key,
         "SPARK_DEPS_KEY": artifacts.spark_deps_key,

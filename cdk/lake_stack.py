@@ -41,6 +41,7 @@ class LakeStack(cdk.Stack):
             system: self._secret(system, CREDENTIALS[system])
             for system in sorted(set(systems(settings.sources).values()))
         }
+        self.pii_key_arn = self._pii_key()
         self._databases(lake)
         self._results_bucket(settings.analysts.results_days, access_logs)
         analysts = Analysts(self, "Analysts", names=names, settings=settings.analysts, retain=settings.retain)
@@ -141,6 +142,27 @@ class LakeStack(cdk.Stack):
             removal_policy=self._removal,
         )
         # The attribute rather than the reference: the embedded AWS refers to a secret by its name.
+        arn: str = cast(secretsmanager.CfnSecret, secret.node.default_child).attr_id
+        return arn
+
+    def _pii_key(self) -> str:
+        # Any change of how it is generated would have CloudFormation generate another key.
+        secret = secretsmanager.Secret(
+            self,
+            "PiiKeySecret",
+            secret_name=self._names.secret("pii-key"),
+            description=(
+                "Key of the tokens that stand for personal data in silver and gold. Never rotate or replace it: every"
+                " token would change, and what was matched by them would match no more"
+            ),
+            generate_secret_string=secretsmanager.SecretStringGenerator(
+                secret_string_template=json.dumps({}),
+                generate_string_key="key",
+                password_length=64,
+                exclude_punctuation=True,
+            ),
+            removal_policy=self._removal,
+        )
         arn: str = cast(secretsmanager.CfnSecret, secret.node.default_child).attr_id
         return arn
 

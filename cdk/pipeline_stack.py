@@ -43,6 +43,7 @@ class PipelineStack(cdk.Stack):
         artifacts: Artifacts,
         definitions: Mapping[str, str],
         secret_arns: Mapping[str, str],
+        pii_key_arn: str,
         **kwargs: Any,
     ) -> None:
         super().__init__(scope, construct_id, **kwargs)
@@ -56,7 +57,7 @@ class PipelineStack(cdk.Stack):
             architecture=settings.architecture,
             network=network,
         )
-        JobRoles(self, "JobRoles", names=names, secret_arns=list(secret_arns.values()))
+        JobRoles(self, "JobRoles", names=names, secret_arns=list(secret_arns.values()), pii_key_arn=pii_key_arn)
         if "redshift" in secret_arns:
             unload = UnloadRole(self, "Unload", names=names)
             cdk.CfnOutput(self, "RedshiftUnloadRoleArn", value=unload.role_arn)
@@ -71,6 +72,7 @@ class PipelineStack(cdk.Stack):
                 application_id=spark.application_id,
                 application_arn=spark.application_arn,
                 secret_arns=secret_arns,
+                pii_key_arn=pii_key_arn,
                 publish_notices=notices.publish_statements(),
             )
         )

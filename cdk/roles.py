@@ -35,24 +35,27 @@ class JobAccess:
     """What a kind of job reads and writes in the lake, beside its request and its receipt.
 
     `reads`, `writes` and `appends` are prefixes, a `*` stands for a run or a dataset; what is appended to is never
-    deleted from.
+    deleted from. `sources` allows the credentials of sources, `pii_key` the key of tokens.
     """
 
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     appends: tuple[str, ...] = ()
-    secrets: bool = False
+    sources: bool = False
+    pii_key: bool = False
 
 
 JOB_ACCESS = {
     "ingest": JobAccess(
-        reads=("landing", "bronze", "quarantine", UNLOAD), writes=("bronze", "quarantine"), secrets=True
+        reads=("landing", "bronze", "quarantine", UNLOAD), writes=("bronze", "quarantine"), sources=True
     ),
     "check": JobAccess(
         reads=("bronze", "quarantine", "silver", "gold", "candidates", "quality/results"), appends=("quality/results",)
     ),
     "silver": JobAccess(
-        reads=("bronze", "silver", "candidates", "quarantine"), writes=("candidates/*/silver", "quarantine/*_silver")
+        reads=("bronze", "silver", "candidates", "quarantine"),
+        writes=("candidates/*/silver", "quarantine/*_silver"),
+        pii_key=True,
     ),
     "publish_silver": JobAccess(reads=("silver", "candidates"), writes=("silver",)),
     "gold": JobAccess(reads=("silver", "gold", "candidates"), writes=("candidates/*/gold",)),
@@ -69,11 +72,13 @@ JOB_ACCESS = {
 class JobRoles(Construct):
     """The roles that Spark job runs assume: no job can write a layer that is not its own."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, names: Names, secret_arns: Sequence[str]) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, names: Names, secret_arns: Sequence[str], pii_key_arn: str
+    ) -> None:
         super().__init__(scope, construct_id)
         principal = grants.trusted(EMR_SERVERLESS, account=names.account)
         for actor in JOB_ACTORS:
-            statements = job_statements(names, JOB_ACCESS[actor], secret_arns=secret_arns)
+            statements = job_statements(names, JOB_ACCESS[actor], secret_arns=secret_arns, pii_key_arn=pii_key_arn)
             construct_id = "".join(word.capitalize() for word in actor.split("_"))
             name = names.named(actor.replace("_", "-"))
             role(self, construct_id, name=name, principal=principal, statements=statements)
@@ -113,7 +118,9 @@ def _database_users(service: str, names: Names) -> iam.PrincipalBase:
     return iam.PrincipalWithConditions(iam.ServicePrincipal(f"{service}.amazonaws.com"), users)
 
 
-def job_statements(names: Names, access: JobAccess, *, secret_arns: Sequence[str]) -> list[iam.PolicyStatement]:
+def job_statements(
+    names: Names, access: JobAccess, *, secret_arns: Sequence[str], pii_key_arn: str
+) -> list[iam.PolicyStatement]:
     """What a job run may do: its code, its request and receipts, and the prefixes of `access`."""
     statements = [
         *grants.read(names.code_bucket, ["spark"]),
@@ -122,6 +129,6 @@ def job_statements(names: Names, access: JobAccess, *, secret_arns: Sequence[str
     ]
     if access.writes:
         statements.append(grants.write(names.lake_bucket, access.writes))
-    if access.secrets:
-        statements.append(grants.allow(["secretsmanager:GetSecretValue"], secret_arns))
+    if secrets := [*(secret_arns if access.sources else ()), *([pii_key_arn] if access.pii_key else ())]:
+        statements.append(grants.allow(["secretsmanager:GetSecretValue"], secrets))
     return statements

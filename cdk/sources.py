@@ -46,6 +46,11 @@ CREDENTIALS = {
         keys=("engine", "host", "port", "dbname", "username", "unload_role_arn"),
         generated="password",
     ),
+    "hubspot": Credentials(
+        description="Access token of a private app that may read contacts; fill in after the first deployment",
+        keys=("api_url",),
+        generated="access_token",
+    ),
 }
 KINDS = ("files", *CREDENTIALS)
 

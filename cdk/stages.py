@@ -62,6 +62,7 @@ def build(
         artifacts=keys,
         definitions=definitions,
         secret_arns=lake.secret_arns,
+        pii_key_arn=lake.pii_key_arn,
         env=environment,
         synthesizer=_synthesizer(),
         description=f"Assay {stage.stage}: the daily batch, code {keys.code_digest}",

@@ -261,12 +261,18 @@ class Launcher(Settler):
             inputs=requests.without_rejected(self._inputs(run, ask), rejections),
             work=today,
             bucket=self.lake.bucket,
-            secret_arn=self.settings.secret_arns.get(ask.subject) if ask.step == "ingest" else None,
+            secret_arn=self._secret_arn(ask),
             fail_from=self.settings.fail_from,
             waivers=self._waivers(ask),
             rejections=rejections,
             superseded=self.ledger.superseded_by(run) if rejections else [],
         )
+
+    def _secret_arn(self, ask: Ask) -> str | None:
+        """The secret that the step's job reads: its source's, or the key of the tokens that silver makes."""
+        if ask.step == "bronze_to_silver":
+            return self.settings.pii_key_arn
+        return self.settings.secret_arns.get(ask.subject) if ask.step == "ingest" else None
 
     def _waivers(self, ask: Ask) -> list[Waiver]:
         """What a step that judges expectations may pass over."""

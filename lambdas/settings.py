@@ -99,6 +99,7 @@ class LaunchSettings(FinishedSettings):
     Attributes:
         job_roles: actor, as `submission.ACTOR_OF_STEP` names them, to execution role ARN.
         secret_arns: source to the ARN of its secret; sources without one are absent.
+        pii_key_arn: the secret with the key of the tokens that stand for personal data.
         spark_conf: the stage's own Spark settings.
         fail_from: severity to the number of failed expectations that close a gate; severities that never do are absent.
         lease_wait_minutes: how long a step waits for another writer of its tables before its execution fails.
@@ -108,6 +109,7 @@ class LaunchSettings(FinishedSettings):
     code_digest: str
     job_roles: Mapping[str, str]
     secret_arns: Mapping[str, str]
+    pii_key_arn: str
     spark_conf: Mapping[str, str]
     fail_from: Mapping[str, str]
     spark_entry_key: str

@@ -21,7 +21,8 @@ from spark_jobs.lake import distinct_dates
 from spark_jobs.quarantine import as_json, run_columns
 from spark_jobs.receipts import Lineage, Outcome, Rejected, TableReceipt
 from spark_jobs.rejections import REJECTED_BY, mark, of_dataset, quarantine
-from spark_jobs.transforms import opportunities, order_lines, orders, part_supply, products, rates
+from spark_jobs.tokens import with_tokens
+from spark_jobs.transforms import accounts, contacts, opportunities, order_lines, orders, part_supply, products, rates
 from spark_jobs.transforms.newest import EXISTING, newer_than
 
 AT_ONCE = 3  # small writes wait for the driver more than for a core
@@ -35,6 +36,7 @@ class SilverTable:
         date: a column of dates or moments that never changes for a key, so that it prunes; None for a table that is
             read whole.
         order: columns that say how new a row is, most significant first.
+        settle: what is left to do under the key of tokens, which the secret of an ARN holds.
     """
 
     name: str
@@ -44,6 +46,7 @@ class SilverTable:
     order: Sequence[str]
     standardise: Callable[[Contract, DataFrame], DataFrame]
     lineage: Lineage
+    settle: Callable[[DataFrame, str | None], DataFrame] | None = None
 
 
 def _standardise_rates(contract: Contract, bronze: DataFrame) -> DataFrame:
@@ -69,6 +72,22 @@ def _standardise_order_lines(_: Contract, bronze: DataFrame) -> DataFrame:
 
 def _standardise_opportunities(_: Contract, bronze: DataFrame) -> DataFrame:
     return opportunities.standardise(bronze)
+
+
+def _standardise_accounts(_: Contract, bronze: DataFrame) -> DataFrame:
+    return accounts.standardise(bronze)
+
+
+def _settle_accounts(rows: DataFrame, secret_arn: str | None) -> DataFrame:
+    return accounts.states(with_tokens(rows, accounts.PERSONAL, secret_arn))
+
+
+def _standardise_contacts(_: Contract, bronze: DataFrame) -> DataFrame:
+    return contacts.standardise(bronze)
+
+
+def _settle_contacts(rows: DataFrame, secret_arn: str | None) -> DataFrame:
+    return contacts.states(with_tokens(rows, contacts.PERSONAL, secret_arn))
 
 
 SILVER_TABLES = (
@@ -126,6 +145,26 @@ SILVER_TABLES = (
         standardise=_standardise_order_lines,
         lineage=order_lines.LINEAGE,
     ),
+    SilverTable(
+        name="silver/accounts",
+        source="salesforce_accounts",
+        date="updated_on",
+        key=accounts.KEY,
+        order=accounts.ORDER,
+        standardise=_standardise_accounts,
+        settle=_settle_accounts,
+        lineage=accounts.LINEAGE,
+    ),
+    SilverTable(
+        name="silver/contacts",
+        source="hubspot_contacts",
+        date="updated_on",
+        key=contacts.KEY,
+        order=contacts.ORDER,
+        standardise=_standardise_contacts,
+        settle=_settle_contacts,
+        lineage=contacts.LINEAGE,
+    ),
 )
 
 
@@ -162,6 +201,8 @@ def _write(job: Job, table: SilverTable) -> tuple[TableReceipt, tuple[Rejected, 
     source = contracts.of_source(table.source)
     base = lake.version(table.name)
     rows = table.standardise(source, run_rows(job, source))
+    if table.settle is not None:
+        rows = table.settle(rows, request.secret_arn)
     current = None
     if base is not None and job.receipts.of(INGEST, table.source).table(source.table).rows:
         # read twice, once to know which of silver's days matter: a day's rows, so they fit

@@ -11,6 +11,8 @@ from pyspark.sql import functions as sf
 from spark_jobs.bronze_to_silver import silver_tables
 from spark_jobs.days import Span, in_spans, merge_spans
 from spark_jobs.gold_view import (
+    ACCOUNTS,
+    CONTACTS,
     CUSTOMERS,
     FACTS,
     LINE_FACTS,
@@ -28,6 +30,7 @@ from spark_jobs.transforms import (
     calendar,
     currencies,
     customer_segments,
+    customers,
     daily_kpis,
     daily_revenue,
     line_facts,
@@ -38,6 +41,7 @@ from spark_jobs.transforms import (
 
 REVENUE, DAYS, CURRENCIES, KPIS = "gold/fct_daily_revenue", "gold/dim_date", "gold/dim_currency", "gold/kpi_daily"
 PRODUCT_DIMENSION = "gold/dim_product"
+WHO = "gold/dim_customer"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +99,11 @@ def _currencies(view: GoldView) -> Built:
     return Built(rows=currencies.dim_currency(view.orders, view.rates, known), spans=None)
 
 
+def _who(view: GoldView) -> Built:
+    # read whole: it costs as much as there are customers and states of them, however many orders there are
+    return Built(rows=customers.dim_customer(view.customers, view.accounts, view.contacts), spans=None)
+
+
 def _customers(view: GoldView) -> Built:
     return Built(rows=customer_segments.segments(view.customers), spans=None)
 
@@ -133,6 +142,7 @@ def _with_margins(view: GoldView, rows: DataFrame) -> DataFrame:
 
 _SOLD = frozenset({ORDERS, RATES})
 _SOLD_IN_LINES = _SOLD | {LINES, PRICES}
+_KNOWN = frozenset({ACCOUNTS, CONTACTS})
 # A row is published after those that it is computed from. The last table seals the publish: its commit says on which
 # versions of silver and of the other gold tables the next run may count on.
 GOLD_TABLES = (
@@ -151,6 +161,7 @@ GOLD_TABLES = (
     GoldTable(
         name=CURRENCIES, day=None, key=currencies.KEY, needs=_SOLD, build=_currencies, lineage=currencies.LINEAGE
     ),
+    GoldTable(name=WHO, day=None, key=customers.KEY, needs=_SOLD | _KNOWN, build=_who, lineage=customers.LINEAGE),
     GoldTable(
         name=CUSTOMERS,
         day=None,

@@ -21,6 +21,8 @@ from spark_jobs.days import Span, in_spans, merge_spans, quarters_of, single_day
 from spark_jobs.job import BRONZE_TO_SILVER, Job
 from spark_jobs.silver_changes import restored_since, since
 from spark_jobs.transforms import (
+    accounts,
+    contacts,
     customer_segments,
     daily_kpis,
     line_facts,
@@ -37,6 +39,7 @@ from spark_jobs.transforms.order_facts import order_facts
 
 ORDERS, RATES = "silver/orders", "silver/fx_rates"
 LINES, PRICES, PRODUCTS = "silver/order_lines", "silver/part_supply", "silver/products"
+ACCOUNTS, CONTACTS = "silver/accounts", "silver/contacts"
 FACTS, CUSTOMERS = "gold/fct_orders", "gold/customer_segments"
 LINE_FACTS, PERFORMANCE = "gold/fct_order_lines", "gold/product_performance"
 # The ECB never paused longer for a currency it still quotes; one that it ceased to quote needs the second pass.
@@ -99,6 +102,16 @@ class GoldView:
     def rates(self) -> DataFrame:
         """The rates that can stand on the touched days, in the columns of fx_rates_silver."""
         return self._silver(RATES, rates.ORDER, "rate_date", _rates_needed(self.spans, self._rate_window))
+
+    @cached_property
+    def accounts(self) -> DataFrame:
+        """Every state of every account, in the columns of accounts_silver."""
+        return self._silver(ACCOUNTS, accounts.ORDER, "updated_on", None).persist()
+
+    @cached_property
+    def contacts(self) -> DataFrame:
+        """Every state of every contact, in the columns of contacts_silver."""
+        return self._silver(CONTACTS, contacts.ORDER, "updated_on", None).persist()
 
     @cached_property
     def daily_revenue(self) -> DataFrame:

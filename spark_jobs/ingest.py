@@ -27,6 +27,7 @@ from spark_jobs.row_rules import LAYOUT_COLUMN, RowRule, row_rules
 from spark_jobs.sources import redshift
 from spark_jobs.sources.credentials import CredentialsRefusedError
 from spark_jobs.sources.files import find_line, read_files
+from spark_jobs.sources.hubspot import read_contacts
 from spark_jobs.sources.json_lines import LINE_COLUMN
 from spark_jobs.sources.rest import told_by_a_task
 from spark_jobs.sources.salesforce import read_object
@@ -137,11 +138,17 @@ def _read_object(job: Job, contract: Contract) -> DataFrame | None:
     return read_object(job.lake, contract, request.secret_arn, request.interval_start, request.interval_end)
 
 
+def _read_contacts(job: Job, contract: Contract) -> DataFrame | None:
+    request = job.request
+    return read_contacts(job.lake, contract, request.secret_arn, request.interval_start, request.interval_end)
+
+
 READERS: Mapping[str, Callable[[Job, Contract], DataFrame | None]] = {
     "files": _read_files,
     "snowflake": _read_relation,
     "salesforce": _read_object,
     "redshift": _read_table,
+    "hubspot": _read_contacts,
 }
 
 

@@ -68,6 +68,7 @@ class Request:
         received_digest: of what the step reads; input_digest also covers the rows that it refuses of that.
         waivers: what a check may pass over; none in a request that does not speak of them.
         rejections: what a step that writes rows refuses, oldest first.
+        secret_arn: the secret that the step reads: its source's, or the key of tokens; None for a step without one.
         superseded: the runs whose place this one takes; named where there are rejections.
         sources: those that the run takes; None for all.
         from_run: of a restore, the run that it goes back to; None for all of bronze.

@@ -13,6 +13,8 @@ from spark_day import World
 
 from contracts import contract as contracts
 from spark_jobs import ingest
+from spark_jobs.bronze_to_silver import SILVER_TABLES
+from spark_jobs.gold_tables import GOLD_TABLES
 from spark_jobs.row_rules import received_schema
 
 SOURCES = ("redshift_products", "redshift_part_supply", "redshift_order_lines")
@@ -42,6 +44,11 @@ class Shop(World):
         ]
         frame = self.spark.createDataFrame(rows, received_schema(contract))
         return frame.withColumns({"_file": sf.lit(None).cast("string"), "_received_at": sf.col("updated_at")})
+
+
+# what the shop's sources make of silver and gold, in the order of publishing
+SILVER = tuple(table.name for table in SILVER_TABLES if table.source in Shop.sources)
+GOLD = tuple(table.name for table in GOLD_TABLES if table.needs <= set(SILVER))
 
 
 def at(day, hour=1):

@@ -45,6 +45,7 @@ SETTINGS = LaunchSettings(
     code_digest="code1",
     job_roles=ROLES,
     secret_arns={"snowflake_orders": f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:assay/test/snowflake-AbCdEf"},
+    pii_key_arn=f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:assay/test/pii-key-AbCdEf",
     spark_conf={},
     fail_from={"error": "1"},
     spark_entry_key="spark/code1/main.py",

@@ -9,12 +9,15 @@ from pyspark.sql import functions as sf
 
 from contracts import contract as contracts
 from spark_jobs import delta_log, entry, ingest
+from spark_jobs.gold_tables import GOLD_TABLES
 from spark_jobs.request import parse_request
 from spark_jobs.row_rules import received_schema
 from spark_jobs.storage import FolderStore
 
 NAMES = [field.name for field in contracts.load("fx_rates_bronze").fields]
 TABLES = ("silver/fx_rates", "silver/orders", "gold/fct_daily_revenue")
+# what the world's two sources make of gold, in the order of publishing
+GOLD = tuple(table.name for table in GOLD_TABLES if table.needs <= {"silver/fx_rates", "silver/orders"})
 RATES_HISTORY = [{"Date": "2026-07-28", "USD": "1.1", "GBP": "0.8"}, {"Date": "2026-07-27", "USD": "1.0", "GBP": "0.8"}]
 DAY_1, DAY_2 = date(2026, 7, 28), date(2026, 7, 29)
 

@@ -92,6 +92,15 @@ def test_the_secret_holds_no_value_of_the_template(stage):
 
 
 @pytest.mark.parametrize("stage", STAGES)
+def test_the_key_of_tokens_is_generated_and_says_that_it_stays(stage):
+    secret = properties(stage, "AWS::SecretsManager::Secret", Name=f"assay/{stage}/pii-key")
+    assert "SecretString" not in secret
+    assert secret["GenerateSecretString"]["PasswordLength"] >= 64
+    assert "Never rotate" in secret["Description"]
+    assert not resources(stage, "AWS::SecretsManager::RotationSchedule", "lake")
+
+
+@pytest.mark.parametrize("stage", STAGES)
 def test_there_is_a_catalog_database_per_layer_and_one_for_the_audit(stage):
     names = {found["Properties"]["DatabaseInput"]["Name"] for found in resources(stage, "AWS::Glue::Database").values()}
     assert names == {f"assay_{stage}_{name}" for name in ("bronze", "silver", "gold", "quality")}

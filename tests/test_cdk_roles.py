@@ -148,9 +148,20 @@ def test_a_job_cannot_delete_what_is_evidence_or_touch_the_code(actor):
 
 
 @pytest.mark.parametrize("actor", ["check", "silver", "publish-silver", "gold", "publish", "maintain", "restore"])
-def test_only_ingest_reads_landing_and_the_secret(actor):
+def test_only_ingest_reads_landing_and_the_secrets_of_sources(actor):
     assert not allows("dev", actor, "s3:GetObject", f"{LAKE}/landing/fx/x.csv")
-    assert not [each for each in statements("dev", actor) if "secretsmanager:GetSecretValue" in listed(each["Action"])]
+    assert not [name for name in secrets_of(actor) if "PiiKey" not in name]
+
+
+def test_only_the_silver_job_reads_the_key_of_tokens():
+    assert {actor for actor in JOBS if any("PiiKey" in name for name in secrets_of(actor))} == {"silver"}
+    assert len(secrets_of("silver")) == 1
+
+
+def secrets_of(actor):
+    """The secrets that an actor may read, as the template refers to them."""
+    granted = [each for each in statements("dev", actor) if "secretsmanager:GetSecretValue" in listed(each["Action"])]
+    return [json.dumps(name) for each in granted for name in listed(each["Resource"])]
 
 
 def test_redshift_writes_what_it_unloads_and_ingest_alone_reads_it():

@@ -16,6 +16,7 @@ import pytest
 from laptop import DAY, assert_equals_sources, fx_file
 from test_day_2_contract_broken import assert_fails_until_put_right
 
+from local.home import Home
 from ops import laptop as cloud
 from ops import show
 from spark_jobs.bronze_to_silver import SILVER_TABLES
@@ -181,6 +182,23 @@ def test_lineage_leads_from_gold_to_the_sources(laptop, next_day):
     assert {"silver/orders", "silver/fx_rates", "bronze/fx_rates", "bronze/snowflake_orders"} <= reached
 
 
+def test_the_key_of_tokens_is_in_nothing_that_a_run_leaves(laptop, next_day):
+    """Canary: neither in the lake nor in what jobs and the JVM logged; and a contact's address is in bronze alone."""
+    pages = laptop.access.s3.get_paginator("list_objects_v2").paginate(Bucket=laptop.platform.lake_bucket)
+    keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+    texts = [key for key in keys if key.split("/")[0] in ("requests", "runs", "lineage") or "_delta_log/" in key]
+    found = {
+        key: laptop.access.s3.get_object(Bucket=laptop.platform.lake_bucket, Key=key)["Body"].read() for key in texts
+    }
+    logs = [path for name in ("stdout", "stderr", "*.log") for path in Home.default().path.rglob(name)]
+    found |= {str(path): path.read_bytes() for path in logs}
+    assert any("bronze_to_silver" in key for key in found)
+    assert any(path.name == "stderr" for path in logs)
+    secret, address = laptop.pii_key.encode(), b"@example.com"
+    assert [key for key, content in found.items() if secret in content] == []
+    assert [key for key, content in found.items() if address in content.lower() and "bronze/" not in key] == []
+
+
 def test_nothing_listens_beyond_loopback(laptop):
     listening = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True, check=True).stdout.splitlines()
     family = _family(laptop_pid())
@@ -192,8 +210,6 @@ def test_nothing_listens_beyond_loopback(laptop):
 
 
 def laptop_pid():
-    from local.home import Home
-
     return Home.default().read().pid
 
 

@@ -203,7 +203,7 @@ def assert_one_redrive_ends(cloud, case, ended, before):
     if case.workflow == "daily_batch":
         assert_equals_sources(cloud, case.day)
         return
-    sources, tables = expected(case.day)
+    sources, tables = expected(case.day, cloud.pii_key)
     arrived = [row for row in sources.sql(tables["silver/fx_rates"]).fetchall() if row[0] == case.day]
     assert cloud.business("silver/fx_rates") == sorted([*before.rates, *arrived])
     assert before.versions(cloud) == before.others

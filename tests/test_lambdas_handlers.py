@@ -116,6 +116,7 @@ class Cloud:
             "APPLICATION_ID": self.application_id,
             "JOB_ROLES": json.dumps(ROLES),
             "SECRET_ARNS": "{}",
+            "PII_KEY_ARN": "arn:pii-key",
             "SOURCES": '["fx_rates", "snowflake_orders"]',
             "FAIL_FROM": '{"error": "1"}',
             "SPARK_CONF": '{"spark.driver.extraJavaOptions": "-Da=1 -Db=2"}',

@@ -137,6 +137,12 @@ def test_later_step_gets_receipts_and_no_secret(w: World, run: Run) -> None:
     assert w.emr.requests[0]["executionRoleArn"].endswith("assay-test-check")
 
 
+def test_the_step_that_makes_silver_gets_the_key_of_tokens_by_its_address(w: World, run: Run) -> None:
+    receipts = (f"runs/{run.run_id}/ingest/fx_rates/1.json",)
+    w.launcher().ensure(w.ask(run, step="bronze_to_silver", subject="all", receipts=receipts))
+    assert w.request_of("00job001")["secret_arn"].endswith("assay/test/pii-key-AbCdEf")
+
+
 @pytest.mark.parametrize(
     "receipt",
     [

@@ -20,6 +20,7 @@ from local.standins import salesforce as standin
 from spark_jobs.lake import Lake
 from spark_jobs.row_rules import received_schema
 from spark_jobs.sources import salesforce
+from spark_jobs.sources.records import RecordReader, Wanted
 from spark_jobs.sources.rest import Patience, told_by_a_task
 from spark_jobs.sources.salesforce import read_object
 
@@ -78,15 +79,9 @@ def in_this_process(spark):  # noqa: F811
     """Read the windows here instead of in Spark's workers; gives a function that reads them."""
 
     def read(contract, arn, start, end):
-        fields = tuple(field.name for field in contract.fields)
-        wanted = salesforce.Wanted(
-            source=contract.source_name, secret_arn=arn, object=contract.source["object"], fields=fields,
-            dataset=contract.dataset, version=contract.version, patience=SHORT,
-        )  # fmt: skip
-        session = salesforce._session(wanted)
-        salesforce.check_fields(contract, salesforce._described(session, wanted))
-        windows = salesforce._windows(session, wanted, start or salesforce.FIRST_CHANGE, end)
-        reader = salesforce.SalesforceReader(received_schema(contract), wanted, windows)
+        wanted = Wanted.of(contract, arn, SHORT)
+        windows = salesforce.planned(contract, wanted, start, end)
+        reader = RecordReader(received_schema(contract), wanted, windows, salesforce.read_window)
         rows = []
         for partition in reader.partitions():
             try:
@@ -180,23 +175,15 @@ def test_without_a_secret_nothing_is_asked(lake):
 @pytest.fixture
 def workers_with_the_secret(port, monkeypatch):
     """Spark's workers are processes without this one's Secrets Manager: theirs is put in place in the task."""
-    source_of, held = salesforce.source_of, standin.secret(port)
+    read_window, held = salesforce.read_window, standin.secret(port)
 
-    def source(wanted, windows):
-        class Reader(salesforce.SalesforceReader):
-            def read(self, partition):
-                from spark_jobs.sources import credentials
+    def read(wanted, window):
+        from spark_jobs.sources import credentials
 
-                credentials._current = lambda _: held
-                yield from super().read(partition)
+        credentials._current = lambda _: held
+        return read_window(wanted, window)
 
-        class Source(source_of(wanted, windows)):
-            def reader(self, schema):
-                return Reader(schema, wanted, windows)
-
-        return Source
-
-    monkeypatch.setattr(salesforce, "source_of", source)
+    monkeypatch.setattr(salesforce, "read_window", read)
 
 
 def test_spark_reads_the_records_and_its_plan_holds_no_secret(lake, secret_arn, workers_with_the_secret, capfd):

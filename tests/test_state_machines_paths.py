@@ -249,6 +249,7 @@ def day(monkeypatch: pytest.MonkeyPatch) -> Iterator[Day]:
         "APPLICATION_ID": "00app",
         "JOB_ROLES": json.dumps(ROLES),
         "SECRET_ARNS": "{}",
+        "PII_KEY_ARN": "arn:pii-key",
         "SOURCES": '["fx_rates", "snowflake_orders"]',
         "SPARK_CONF": "{}",
         "FAIL_FROM": '{"error": "1"}',

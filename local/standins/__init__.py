@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-SERVERS = ("snowflake", "salesforce", "redshift")
+SERVERS = ("snowflake", "salesforce", "hubspot", "redshift")
 
 
 def secret(name: str, port: int) -> dict[str, Any]:

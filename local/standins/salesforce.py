@@ -8,20 +8,13 @@ Source: Salesforce REST API, Query, QueryAll, sObject Describe, "Status Codes an
 
 from __future__ import annotations
 
-import argparse
-import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import duckdb
-
-from local.processes import die_with_parent
-from local.standins import tpch
+from local.standins import people, tpch, web
 
 PAGE_RECORDS = 2000
 CLIENT_ID, CLIENT_SECRET = "laptop", "laptop-only"
@@ -47,24 +40,21 @@ def records_of(customers: Sequence[tuple[int, str, str, str]]) -> dict[str, list
     Args:
         customers: number, name, phone, nation.
     """
-    accounts = [_account(number, name, phone, nation) for number, name, phone, nation in customers]
-    accounts += [
-        {**_account(900_000 + n, f"Prospect {n}", f"+49 30 55501{n:02}", "GERMANY"), "AccountNumber": None}
-        for n in range(PROSPECTS)
-    ]
+    accounts = [_account(number, name, nation) for number, name, _, nation in customers]
+    accounts += [{**_account(900_000 + n, f"Prospect {n}", "GERMANY"), "AccountNumber": None} for n in range(PROSPECTS)]
     deals = [_opportunity(number, nation) for number, _, _, nation in customers if number % 3 == 0]
     found = {"Account": accounts, "Opportunity": deals}
     return {name: sorted(rows, key=lambda row: (row["SystemModstamp"], row["Id"])) for name, rows in found.items()}
 
 
-def _account(number: int, name: str, phone: str, nation: str) -> Record:
+def _account(number: int, name: str, nation: str) -> Record:
     return {
         "Id": f"001Aq{number:010}IAA",
         "Name": name,
         "AccountNumber": str(number),
-        "Phone": phone,
+        "Phone": people.phone(nation, number, number),
         "Industry": _INDUSTRIES[number % len(_INDUSTRIES)],
-        "BillingCountry": nation.title(),
+        "BillingCountry": people.country(nation, number),
         **_stamps(number),
     }
 
@@ -101,26 +91,20 @@ def _stamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.000+0000")
 
 
-class Org:
+class Org(web.Faults):
     """The records, the sessions and cursors that are open, and the faults that are switched on."""
 
     def __init__(self, records: Mapping[str, list[Record]]) -> None:
+        super().__init__()
         self.records = records
         self.tokens: set[str] = set()
         self.cursors: dict[str, tuple[list[Record], int]] = {}
-        self.faults: dict[str, int] = {}
         self.issued = 0
-
-    def fault(self, name: str) -> bool:
-        """Whether a fault is on for this request; each request uses one of its times up."""
-        left = self.faults.get(name, 0)
-        self.faults[name] = max(0, left - 1)
-        return left > 0
 
     def fields(self, name: str) -> list[str]:
         """An object's fields."""
-        gone = ["Industry", "StageName"] if self.faults.get("field_gone") else []
-        more = ["Surprise__c"] if self.faults.get("field_unknown") else []
+        gone = ["Industry", "StageName"] if self.left.get("field_gone") else []
+        more = ["Surprise__c"] if self.left.get("field_unknown") else []
         return [field for field in self.records[name][0] if field not in gone] + more
 
     def query(self, text: str) -> tuple[int, Any]:
@@ -159,43 +143,41 @@ class Org:
         return page
 
 
-def handler_of(org: Org) -> type[BaseHTTPRequestHandler]:
+def handler_of(org: Org) -> type[web.JsonHandler]:
     """What answers requests for an org."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    class Handler(web.JsonHandler):
+        faults = org
 
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-            if self.path == "/faults":
-                asked = json.loads(body)
-                org.faults[asked["name"]] = asked["times"]
-                return self._answer(200, {})
+        def do_POST(self) -> None:  # noqa: N802 (http.server's name)
+            body = self.body()
+            if self.switched(body):
+                return None
             form = {name: values[0] for name, values in parse_qs(body).items()}
             if (form.get("client_id"), form.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET) or org.fault("refused"):
                 said = {"error": "invalid_client", "error_description": "invalid client credentials"}
-                return self._answer(401, said)
+                return self.answer(401, said)
             org.issued += 1
             token = f"00DAq!{org.issued}"
             org.tokens.add(token)
             mine = f"http://{self.headers['Host']}"
-            return self._answer(200, {"access_token": token, "instance_url": mine, "token_type": "Bearer"})
+            return self.answer(200, {"access_token": token, "instance_url": mine, "token_type": "Bearer"})
 
-        def do_GET(self) -> None:
+        def do_GET(self) -> None:  # noqa: N802 (http.server's name)
             url = urlsplit(self.path)
             if org.fault("expired"):
                 org.tokens.clear()
             if self.headers.get("Authorization", "").removeprefix("Bearer ") not in org.tokens:
                 message = "Session expired or invalid"
-                return self._answer(401, [{"message": message, "errorCode": "INVALID_SESSION_ID"}])
+                return self.answer(401, [{"message": message, "errorCode": "INVALID_SESSION_ID"}])
             if org.fault("too_many"):
-                return self._answer(429, [{"message": "slow down", "errorCode": "TOO_MANY"}], {"Retry-After": "0"})
+                return self.answer(429, [{"message": "slow down", "errorCode": "TOO_MANY"}], {"Retry-After": "0"})
             if org.fault("limit"):
                 said = {"message": "TotalRequests Limit exceeded.", "errorCode": "REQUEST_LIMIT_EXCEEDED"}
-                return self._answer(403, [said])
+                return self.answer(403, [said])
             if org.fault("down"):
-                return self._answer(503, [{"message": "unavailable", "errorCode": "SERVER_UNAVAILABLE"}])
-            return self._answer(*self._found(url.path.removeprefix(_DATA), parse_qs(url.query)))
+                return self.answer(503, [{"message": "unavailable", "errorCode": "SERVER_UNAVAILABLE"}])
+            return self.answer(*self._found(url.path.removeprefix(_DATA), parse_qs(url.query)), records="records")
 
         def _found(self, path: str, asked: Mapping[str, list[str]]) -> tuple[int, Any]:
             if path.strip("/") in ("query", "queryAll"):
@@ -206,35 +188,8 @@ def handler_of(org: Org) -> type[BaseHTTPRequestHandler]:
                 return 200, {"fields": [{"name": each, "custom": each.endswith("__c")} for each in org.fields(name)]}
             return 404, [{"message": "The requested resource does not exist", "errorCode": "NOT_FOUND"}]
 
-        def _answer(self, status: int, body: Any, headers: Mapping[str, str] | None = None) -> None:
-            data = json.dumps(body).encode()
-            if "records" in body and body["records"] and org.fault("truncated"):
-                data = data[: len(data) // 2]
-            self.send_response(status)
-            for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *_: Any) -> None:
-            """Nothing: the addresses of requests are no news."""
-
     return Handler
 
 
-def main() -> None:
-    """Serve on loopback until the parent dies."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--tpch", type=Path, required=True)
-    arguments = parser.parse_args()
-    die_with_parent()
-    query = tpch.CUSTOMERS_SQL.format(folder=tpch.generate(arguments.tpch))
-    customers = duckdb.connect().execute(f"SELECT customer_id, name, phone, nation FROM ({query})").fetchall()  # noqa: S608
-    org = Org(records_of(customers))
-    ThreadingHTTPServer(("127.0.0.1", arguments.port), handler_of(org)).serve_forever()
-
-
 if __name__ == "__main__":
-    main()
+    web.serve(lambda customers: handler_of(Org(records_of(customers))))

@@ -38,6 +38,31 @@ def signed_in(source: str, secret_arn: str | None, sign_in: Callable[[Mapping[st
             raise SourceFailedError(f"{source}: {error}; have its secret put right, then redrive") from None
 
 
+def secret_value(what: str, secret_arn: str, name: str) -> str:
+    """One text of a secret, a JSON object.
+
+    Args:
+        what: what it is, for the error.
+        secret_arn: the secret.
+        name: the member of the object.
+    Raises:
+        SourceFailedError: it cannot be read, or has no such text; what it holds is not quoted.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        value = _current(secret_arn).get(name)
+    except (BotoCoreError, ClientError, ValueError) as error:
+        # by its kind alone: a parser's error quotes what it could not read
+        reason = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+        raise SourceFailedError(
+            f"{what}: its secret cannot be read ({reason}); have it and the role's right put right, then redrive"
+        ) from None
+    if not isinstance(value, str) or not value:
+        raise SourceFailedError(f"{what}: its secret has no {name!r}; have it put right, then redrive")
+    return value
+
+
 def _current(secret_arn: str) -> dict[str, Any]:
     import boto3  # a second to import, and not needed by sources without credentials
 

@@ -12,23 +12,19 @@ Responses" (403 REQUEST_LIMIT_EXCEEDED, 401 INVALID_SESSION_ID); simple-salesfor
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from decimal import Context, Decimal, Inexact
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
-from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
-from pyspark.sql.types import StructType
 
 from contracts.contract import Contract
 from contracts.errors import ContractViolationError, SourceUnavailableError
 from spark_jobs.lake import Lake
-from spark_jobs.row_rules import received_schema
 from spark_jobs.sources.credentials import CredentialsRefusedError
+from spark_jobs.sources.records import Wanted, Window, check_fields, load, windows_of
 from spark_jobs.sources.rest import (
     PATIENCE,
     Patience,
@@ -36,11 +32,9 @@ from spark_jobs.sources.rest import (
     TemporaryError,
     error_of_status,
     page_with,
-    told_to_the_driver,
 )
 
 if TYPE_CHECKING:
-    import pyarrow as pa  # type: ignore[import-untyped]
     import requests
 
 T = TypeVar("T")
@@ -57,32 +51,10 @@ _REFUSED_SIGN_INS = ("invalid_client", "invalid_client_id", "invalid_grant", "in
 
 
 _NO_COLUMN = re.compile(r"No such column '([A-Za-z0-9_]+)'")
-_EXACT = Context(prec=38, traps=[Inexact])  # a value with more places than its column breaks the contract
 
 
 class CursorGoneError(Exception):
     """A cursor was released or has expired: its query has to be made again."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Window:
-    """The records whose SystemModstamp lies in [start, end)."""
-
-    start: datetime
-    end: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What is read: an object's fields, for a source, with the secret at an ARN."""
-
-    source: str
-    secret_arn: str | None
-    object: str
-    fields: tuple[str, ...]
-    dataset: str
-    version: str
-    patience: Patience = PATIENCE
 
 
 def read_object(
@@ -108,57 +80,33 @@ def read_object(
         ContractViolationError: the object lacks a field, or has one of its own that the contract does not know.
         SourceUnavailableError: Salesforce did not answer, or refused the secret twice.
     """
-    source = contract.source or {}
-    wanted = Wanted(
-        source=contract.source_name,
-        secret_arn=secret_arn,
-        object=source["object"],
-        fields=tuple(field.name for field in contract.fields),
-        dataset=contract.dataset,
-        version=contract.version,
-        patience=patience,
-    )
-    client = _session(wanted)
-    check_fields(contract, _described(client, wanted))
-    windows = _windows(client, wanted, start or FIRST_CHANGE, end)
+    wanted = Wanted.of(contract, secret_arn, patience)
+    windows = planned(contract, wanted, start, end)
     if not windows:
         return None
-    lake.spark.dataSource.register(source_of(wanted, windows))
-    rows = lake.spark.read.format(FORMAT).schema(received_schema(contract)).load()
-    return rows.withColumns({"_file": sf.lit(None).cast("string"), "_received_at": sf.col(source["cursor"])})
+    rows = load(lake, contract, FORMAT, wanted, windows, read_window)
+    cursor = sf.col((contract.source or {})["cursor"])
+    return rows.withColumns({"_file": sf.lit(None).cast("string"), "_received_at": cursor})
 
 
-def source_of(wanted: Wanted, windows: Sequence[Window]) -> type[DataSource]:
-    """The data source of one reading; what it reads travels inside the class, for options would show in the plan."""
+def planned(contract: Contract, wanted: Wanted, start: datetime | None, end: datetime) -> list[Window]:
+    """The windows of an interval, once the object's fields are those of the contract."""
+    client = _session(wanted)
+    described = _described(client, wanted)
+    own = [str(each["name"]) for each in described if each.get("custom")]
+    check_fields(contract, [str(each["name"]) for each in described], own)
+    return windows_of(
+        lambda window: _count(client, wanted, window),
+        start or FIRST_CHANGE,
+        end,
+        records=WINDOW_RECORDS,
+        shortest=timedelta(seconds=1),
+    )
 
-    class SalesforceSource(DataSource):
-        @classmethod
-        def name(cls) -> str:
-            return FORMAT
 
-        def reader(self, schema: StructType) -> DataSourceReader:
-            return SalesforceReader(schema, wanted, windows)
-
-    return SalesforceSource
-
-
-class SalesforceReader(DataSourceReader):
-    """Reads a window a task."""
-
-    def __init__(self, schema: StructType, wanted: Wanted, windows: Sequence[Window]) -> None:
-        self._schema = schema
-        self._wanted = wanted
-        self._windows = windows
-
-    def partitions(self) -> Sequence[InputPartition]:
-        """One partition a window."""
-        return [InputPartition(window) for window in self._windows]
-
-    def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
-        """The window's records, in the types of the schema."""
-        with told_to_the_driver():
-            records = _records(_session(self._wanted), self._wanted, partition.value)
-            yield from _batches(self._wanted, self._schema, records)
+def read_window(wanted: Wanted, window: Window) -> list[Mapping[str, Any]]:
+    """The records of a window, read by a task."""
+    return _records(_session(wanted), wanted, window)
 
 
 def sign_in(secret: Mapping[str, Any]) -> Any:
@@ -196,28 +144,6 @@ def sign_in(secret: Mapping[str, Any]) -> Any:
     return client
 
 
-def check_fields(contract: Contract, described: Sequence[Mapping[str, Any]]) -> None:
-    """Nothing, when an object has the contract's fields, and no custom field that the contract does not know.
-
-    Salesforce's own standard fields are many, come with its releases, and are left out unless a contract names them.
-
-    Raises:
-        ContractViolationError: names the first field that is missing or unknown.
-    """
-    todo = "Have the org's owner put it right, or release a new version of the contract; then redrive."
-    names = [str(each["name"]) for each in described]
-    known = [field.name for field in contract.fields]
-    for name in known:
-        if name not in names:
-            detail = f"{contract.location}: the field is missing, or the user may not see it. {todo}"
-            raise ContractViolationError(contract.dataset, contract.version, name, "required", detail)
-    for each in described:
-        if each.get("custom") and each["name"] not in known:
-            detail = f"{contract.location}: the field is not in the contract. {todo}"
-            rule = "additionalProperties"
-            raise ContractViolationError(contract.dataset, contract.version, each["name"], rule, detail)
-
-
 def _session(wanted: Wanted) -> SignedIn[Any]:
     return SignedIn(wanted.source, wanted.secret_arn, sign_in, wanted.patience)
 
@@ -229,26 +155,6 @@ def _described(client: SignedIn[Any], wanted: Wanted) -> list[Mapping[str, Any]]
         return fields
 
     return client.ask(describe)
-
-
-def _windows(client: SignedIn[Any], wanted: Wanted, start: datetime, end: datetime) -> list[Window]:
-    """The interval in windows of about WINDOW_RECORDS; empty ones are left out.
-
-    A window is halved by time until it is small enough, or a second long: more records than that share a moment only
-    where they were loaded in bulk, and paging reads them all the same.
-    """
-    found, left = [], [Window(start=start, end=end)]
-    while left:
-        window = left.pop()
-        records = _count(client, wanted, window)
-        if records == 0:
-            continue
-        if records <= WINDOW_RECORDS or window.end - window.start <= timedelta(seconds=1):
-            found.append(window)
-            continue
-        middle = (window.start + (window.end - window.start) / 2).replace(microsecond=0)
-        left += [Window(start=middle, end=window.end), Window(start=window.start, end=middle)]
-    return found
 
 
 def _count(client: SignedIn[Any], wanted: Wanted, window: Window) -> int:
@@ -345,36 +251,3 @@ def _refuse(answer: requests.Response, *_: Any, **__: Any) -> None:
     """Raise what tells how long to wait: the client's own errors drop the headers."""
     if answer.status_code == 429 or answer.status_code >= 500:
         raise error_of_status(SYSTEM, answer.status_code, answer.headers.get("Retry-After"))
-
-
-def _batches(wanted: Wanted, schema: StructType, records: Sequence[Mapping[str, Any]]) -> Iterator[pa.RecordBatch]:
-    import pyarrow as pa
-    from pyspark.sql.pandas.types import to_arrow_schema
-
-    columns = to_arrow_schema(schema, timestamp_utc=True)
-    arrays = [
-        pa.array([_typed(wanted, field.name, field.type, record.get(field.name)) for record in records], field.type)
-        for field in columns
-    ]
-    yield from pa.Table.from_arrays(arrays, schema=columns).to_batches(max_chunksize=WINDOW_RECORDS)
-
-
-def _typed(wanted: Wanted, name: str, kind: pa.DataType, value: Any) -> Any:
-    """A JSON value as its column's type holds it."""
-    import pyarrow as pa
-
-    try:
-        if value is None:
-            return None
-        if pa.types.is_timestamp(kind):
-            return datetime.fromisoformat(value)
-        if pa.types.is_date(kind):
-            return date.fromisoformat(value)
-        if pa.types.is_decimal(kind):
-            return Decimal(str(value)).quantize(Decimal(1).scaleb(-kind.scale), context=_EXACT)
-        if pa.types.is_boolean(kind) != isinstance(value, bool) or pa.types.is_string(kind) != isinstance(value, str):
-            raise TypeError
-        return value
-    except (TypeError, ValueError, ArithmeticError):
-        detail = f"{wanted.object}: a value is no {kind}. Have the org's owner put it right; then redrive."
-        raise ContractViolationError(wanted.dataset, wanted.version, name, "type", detail) from None

@@ -47,6 +47,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "APPLICATION_ID": "00app",
     "JOB_ROLES": json.dumps({actor: f"role/{actor}" for actor in ACTORS}),
     "SECRET_ARNS": "{}",
+    "PII_KEY_ARN": "arn:pii-key",
     "SOURCES": '["fx_rates", "snowflake_orders"]',
     "SPARK_CONF": "{}",
     "FAIL_FROM": '{"error": "1"}',
