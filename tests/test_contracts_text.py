@@ -88,8 +88,8 @@ def test_a_broken_file_is_refused_with_column_rule_and_line(data, column, rule, 
     with pytest.raises(ContractViolationError) as caught:
         read_head(FX, KEY, data, truncated=False)
     error = caught.value
-    assert (error.dataset, error.version, error.column, error.rule) == ("fx_rates_bronze", "1-1-0", column, rule)
-    assert str(error).startswith(f"fx_rates_bronze 1-1-0: column {column} breaks rule {rule}: {KEY}: ")
+    assert (error.dataset, error.version, error.column, error.rule) == ("fx_rates_bronze", "1-2-0", column, rule)
+    assert str(error).startswith(f"fx_rates_bronze 1-2-0: column {column} breaks rule {rule}: {KEY}: ")
     assert where in error.detail
     assert error.detail.endswith("then redrive the execution.")
 
