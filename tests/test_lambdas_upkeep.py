@@ -44,7 +44,7 @@ def test_what_an_input_asks_for(request_: dict[str, Any], upkeep: dict[str, Any]
         pytest.param({"keep_days": "60"}, "keep_days '60'", id="text"),
         pytest.param({"keep_days": True}, "keep_days True", id="truth"),
         pytest.param(
-            {"restore": {"table": "bronze/fx_rates"}}, "no silver table; there are silver/fx_rates", id="bronze"
+            {"restore": {"table": "bronze/fx_rates"}}, "no silver table; there are silver/accounts", id="bronze"
         ),
         pytest.param({"restore": {"table": "../silver/orders"}}, "no silver table", id="path"),
         pytest.param({"restore": {"table": "silver/none"}}, "no silver table", id="unknown"),

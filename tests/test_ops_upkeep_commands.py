@@ -33,7 +33,7 @@ def test_what_is_started(stage, request_):
 @pytest.mark.parametrize(
     ("restore", "words"),
     [
-        pytest.param({"table": "customers"}, "no silver table; there are silver/fx_rates, ", id="unknown-table"),
+        pytest.param({"table": "customers"}, "no silver table; there are silver/accounts, ", id="unknown-table"),
         pytest.param({"table": "orders", "from": "last"}, "not a run id", id="not-a-run"),
     ],
 )

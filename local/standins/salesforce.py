@@ -103,7 +103,7 @@ class Org(web.Faults):
 
     def fields(self, name: str) -> list[str]:
         """An object's fields."""
-        gone = ["Industry", "StageName"] if self.left.get("field_gone") else []
+        gone = ["StageName"] if self.left.get("field_gone") else []
         more = ["Surprise__c"] if self.left.get("field_unknown") else []
         return [field for field in self.records[name][0] if field not in gone] + more
 
