@@ -65,6 +65,7 @@ class GoldTable:
     Attributes:
         day: a column that never changes for a key, so that it prunes; None for a table that is read whole.
         needs: the silver tables without which a stage does not have it.
+        after: the gold tables whose rows it is computed from, which are published before it.
     """
 
     name: str
@@ -73,6 +74,7 @@ class GoldTable:
     needs: frozenset[str]
     build: Callable[[GoldView], Built]
     lineage: Lineage
+    after: frozenset[str] = frozenset()
 
 
 def gold_tables(job: Job) -> tuple[GoldTable, ...]:
@@ -169,6 +171,7 @@ GOLD_TABLES = (
         needs=_SOLD,
         build=_customers,
         lineage=customer_segments.LINEAGE,
+        after=frozenset({FACTS}),
     ),
     GoldTable(
         name=LINE_FACTS,
@@ -193,6 +196,7 @@ GOLD_TABLES = (
         needs=_SOLD_IN_LINES,
         build=_performance,
         lineage=product_performance.LINEAGE,
+        after=frozenset({LINE_FACTS}),
     ),
     GoldTable(name=KPIS, day="kpi_date", key=daily_kpis.KEY, needs=_SOLD, build=_kpis, lineage=daily_kpis.LINEAGE),
 )

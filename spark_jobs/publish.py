@@ -1,16 +1,19 @@
 """Publish: the audited candidates become part of the shared tables, one commit a table, in a stated order.
 
-Silver before gold, so that gold is never ahead of what it was computed from. A table that this step has committed
-already is left alone, so a run that was killed between two commits goes on where it stopped.
+Silver before gold, so that gold is never ahead of what it was computed from, and each table of gold after those that it
+is computed from; tables that are not are committed at once. A table that this step has committed already is left alone,
+so a run that was killed between two commits goes on where it stopped.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from functools import reduce
+from functools import partial, reduce
+from itertools import groupby
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
@@ -19,10 +22,10 @@ from pyspark.sql import functions as sf
 from contracts import contract as contracts
 from contracts.contract import Contract
 from contracts.errors import ReceiptMissingError
-from spark_jobs.bronze_to_silver import silver_tables
+from spark_jobs.bronze_to_silver import AT_ONCE, silver_tables
 from spark_jobs.days import Span, in_spans, single_days
 from spark_jobs.delta_log import Commit
-from spark_jobs.gold_tables import SEAL, gold_tables
+from spark_jobs.gold_tables import SEAL, GoldTable, gold_tables
 from spark_jobs.job import BRONZE_TO_SILVER, SILVER_TO_GOLD, Job
 from spark_jobs.lake import distinct_dates
 from spark_jobs.receipts import Outcome, Receipt, TableReceipt
@@ -36,13 +39,18 @@ MOST_STRETCHES = 4  # of days that lie apart, each in a file of its own
 
 @dataclass(frozen=True, kw_only=True)
 class Publication:
-    """How one table takes its candidates in. A row of silver gives way only to a newer one."""
+    """How one table takes its candidates in. A row of silver gives way only to a newer one.
+
+    Attributes:
+        wave: tables of one wave are published at once, and after those of the waves before.
+    """
 
     table: str
     step: str
     date: str | None
     order: Sequence[str] = ()
     may_remove: bool = False
+    wave: int = 0
 
 
 def publish_silver(job: Job) -> Outcome:
@@ -67,8 +75,16 @@ def _silver(job: Job) -> tuple[Publication, ...]:
 
 def _gold(job: Job) -> tuple[Publication, ...]:
     return tuple(
-        Publication(table=each.name, step=SILVER_TO_GOLD, date=each.day, may_remove=True) for each in gold_tables(job)
+        Publication(table=each.name, step=SILVER_TO_GOLD, date=each.day, may_remove=True, wave=_wave(each))
+        for each in gold_tables(job)
     )
+
+
+def _wave(table: GoldTable) -> int:
+    """Silver is the first wave; then gold: what comes from silver alone, what comes from that, and the seal."""
+    if table.name == SEAL:
+        return 3
+    return 2 if table.after else 1
 
 
 def _publish(job: Job, publications: Sequence[Publication], built_by: str) -> Outcome:
@@ -88,13 +104,23 @@ def _publish(job: Job, publications: Sequence[Publication], built_by: str) -> Ou
         job.log.write("base_moved", table=moved[0], published=False)
         return Outcome(published=False, bases=bases)
     tables: list[TableReceipt] = []
-    for each in publications:
-        written = job.receipts.of(each.step).table(each.table)
-        commit = done[each.table] or _commit(job, each, written, tables)
-        tables.append(_receipt(job, each, written, commit))
-        job.log.write("published", table=each.table, version=tables[-1].version_after, rows=written.rows)
+    for _, wave in groupby(sorted(publications, key=lambda each: each.wave), key=lambda each: each.wave):
+        publish = partial(_publish_table, job, done, tuple(tables))
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            tables += pool.map(publish, wave)
     # the columns of gold come through publishing unchanged: their lineage is that of the steps before
     return Outcome(tables=tuple(tables), published=True, bases=bases)
+
+
+def _publish_table(
+    job: Job, done: Mapping[str, Commit | None], before: Sequence[TableReceipt], publication: Publication
+) -> TableReceipt:
+    table = publication.table
+    written = job.receipts.of(publication.step).table(table)
+    commit = done[table] or _commit(replace(job, lake=job.lake.apart()), publication, written, before)
+    receipt = _receipt(job, publication, written, commit)
+    job.log.write("published", table=table, version=receipt.version_after, rows=written.rows)
+    return receipt
 
 
 def _commit(job: Job, publication: Publication, written: TableReceipt, before: Sequence[TableReceipt]) -> Commit | None:
