@@ -60,7 +60,11 @@ JOB_ACCESS = {
     "publish_silver": JobAccess(reads=("silver", "candidates"), writes=("silver",)),
     "gold": JobAccess(reads=("silver", "gold", "candidates"), writes=("candidates/*/gold",)),
     "publish": JobAccess(reads=("silver", "gold", "candidates"), writes=("silver", "gold")),
-    "maintain": JobAccess(reads=("bronze", "silver", "gold"), writes=("bronze", "silver", "gold")),
+    "maintain": JobAccess(
+        reads=("bronze", "silver", "gold", "quality/results"),
+        writes=("bronze", "silver", "gold"),
+        appends=("quality/results",),
+    ),
     "restore": JobAccess(
         reads=("bronze", "silver", "candidates", "quarantine", "quality/results"),
         writes=("silver", "candidates/*/silver"),

@@ -22,6 +22,7 @@ STEPS = (
     "restore_silver",
 )
 LAYERS = ("bronze", "silver", "gold")
+AUDIT = "quality"  # the results of checks: no layer of data
 CHECKS = tuple(f"check_{layer}" for layer in LAYERS)
 JUDGES = (*CHECKS, "restore_silver")  # steps that measure expectations, so that a waiver may speak to them
 PIPELINE = "daily_batch"

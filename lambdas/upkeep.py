@@ -10,7 +10,7 @@ from typing import Any
 from contracts import contract as contracts
 from contracts.errors import InvalidRequestError
 from lambdas.intervals import requested_date
-from lambdas.names import LAYERS, is_run_id
+from lambdas.names import AUDIT, LAYERS, is_run_id
 
 _TABLE = re.compile(r"(?:silver/)?([a-z][a-z0-9_]{0,62})")
 
@@ -59,7 +59,7 @@ def work_of(upkeep: Mapping[str, Any]) -> dict[str, Any]:
     """What the workflow does for it: `work` and the subjects of its steps."""
     if "table" in upkeep:
         return {"work": "restore", "subjects": [upkeep["table"]]}
-    return {"work": "maintain", "subjects": list(LAYERS)}
+    return {"work": "maintain", "subjects": [*LAYERS, AUDIT]}
 
 
 def day_of(request: Mapping[str, Any], now: datetime) -> date:

@@ -24,9 +24,11 @@ from spark_jobs.delta_log import File, Snapshot, read_commit, read_snapshot
 from spark_jobs.gold_tables import GOLD_TABLES
 from spark_jobs.job import Job
 from spark_jobs.lake import RETENTION_DAYS
+from spark_jobs.quality_results import DATASET, pack
 from spark_jobs.receipts import Outcome, TableReceipt
 
 LAYERS = ("bronze", "silver", "gold")
+AUDIT = "quality"  # the results of checks: no layer of data, and packed in a way of its own
 MEGABYTE = 1 << 20
 # A merge rewrites the files that hold its days, so a table that is merged into keeps files of some 100,000 rows.
 # Packing knows no days, so only what is below an eighth of a whole file is packed: the files of late weeks, which go
@@ -64,8 +66,10 @@ def maintain(job: Job) -> Outcome:
         InvalidRequestError: no such layer, or files are to be kept for less long than redrives and restores need.
     """
     layer = job.request.subject
+    if layer == AUDIT:
+        return _maintain_audit(job)
     if layer not in LAYERS:
-        raise InvalidRequestError(f"{layer}: no layer to maintain; there are {', '.join(LAYERS)}")
+        raise InvalidRequestError(f"{layer}: no layer to maintain; there are {', '.join((*LAYERS, AUDIT))}")
     keep_days = RETENTION_DAYS if job.request.keep_days is None else job.request.keep_days
     if keep_days < RETENTION_DAYS:
         raise InvalidRequestError(
@@ -78,6 +82,16 @@ def maintain(job: Job) -> Outcome:
         _maintain(job, table, days.get(table), keep_days) for table in tables if job.lake.version(table) is not None
     ]
     return Outcome(tables=tuple(receipts))
+
+
+def _maintain_audit(job: Job) -> Outcome:
+    table = contracts.load(DATASET).table
+    before = job.lake.version(table)
+    packed = pack(job.lake.store, job.request)
+    after = job.lake.version(table)
+    job.log.write("maintained", table=table, action=PACK if packed else None, version=after)
+    written = TableReceipt(table=table, version_before=before, version_after=after, rows=0, path=table)
+    return Outcome(tables=() if before is None else (written,))
 
 
 def days_of_tables() -> dict[str, str]:

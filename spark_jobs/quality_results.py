@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 DATASET = "quality_results"
 TRIES = 10
+WHOLE_FILE_BYTES = 8 << 20
+FEWEST_FILES = 30  # ten days of checks
 PROPERTIES = {
     "delta.appendOnly": "true",
     "delta.checkpointInterval": "10",
@@ -101,6 +103,34 @@ def append(store: Store, request: Request, rows: Sequence[Mapping[str, Any]]) ->
         f"{contract.table}: the results of {request.step}, attempt {request.attempt}, could not be written, and a "
         f"check without its audit is none: {problem}"
     )
+
+
+def pack(store: Store, request: Request) -> bool:
+    """Pack the small files of the audit, one for each check there was; False when there are few. Appends may go on.
+
+    By delta-rs too, for the same reason: its commit is conditional. Nothing is deleted, as nobody may delete here.
+
+    Raises:
+        SourceUnavailableError: the table cannot be read or written.
+    """
+    from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties
+    from deltalake.exceptions import DeltaError, TableNotFoundError
+
+    uri = f"{store.root}/{contracts.load(DATASET).table}"
+    try:
+        table = DeltaTable(uri, storage_options=store.options())
+        if len(table.file_uris()) < FEWEST_FILES:
+            return False
+        table.optimize.compact(
+            target_size=WHOLE_FILE_BYTES,
+            commit_properties=CommitProperties(custom_metadata={"userMetadata": json.dumps(request.heading())}),
+            post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
+        )
+    except TableNotFoundError:
+        return False
+    except (DeltaError, OSError) as error:
+        raise SourceUnavailableError(f"{uri}: its small files could not be packed: {error}") from error
+    return True
 
 
 def _open(uri: str, options: dict[str, str], contract: Contract) -> DeltaTable:

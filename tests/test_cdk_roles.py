@@ -98,7 +98,13 @@ def test_a_function_writes_its_own_log_only(actor):
         ("publish", ["silver/orders/x", "gold/fct_daily_revenue/x", "runs/r/publish_gold/all/1.json"]),
         (
             "maintain",
-            ["bronze/fx_rates/x", "silver/orders/x", "gold/fct_daily_revenue/x", "runs/r/maintain/gold/1.json"],
+            [
+                "bronze/fx_rates/x",
+                "silver/orders/x",
+                "gold/fct_daily_revenue/x",
+                "quality/results/_delta_log/00000000000000000001.json",
+                "runs/r/maintain/gold/1.json",
+            ],
         ),
         (
             "restore",
@@ -183,11 +189,11 @@ def test_only_this_account_s_database_users_have_redshift_assume_its_role():
     }
 
 
-def test_only_what_judges_reads_the_audit_that_it_appends_to():
+def test_only_who_appends_to_the_audit_reads_it():
     places = ("quality/results/_delta_log/_last_checkpoint", "quality/results/part-00000.parquet")
     for actor in JOBS:
         assert {allows("dev", actor, "s3:GetObject", f"{LAKE}/{place}") for place in places} == {
-            actor in ("check", "restore")
+            actor in ("check", "maintain", "restore")
         }
 
 

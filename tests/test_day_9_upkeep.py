@@ -11,8 +11,7 @@ from test_day_4_every_task import denied, jvm
 from typer.testing import CliRunner
 
 from ops import main
-from spark_jobs.maintain import LAYERS
-from spark_jobs.restore import RETENTION_DAYS
+from spark_jobs.lake import RETENTION_DAYS
 
 FIRST = datetime.date(2021, 3, 1)  # a Monday: days of rates follow
 ORDERS = "silver/orders"
@@ -50,7 +49,7 @@ def test_a_maintenance_leaves_every_row_and_the_next_day_goes_on(cloud):
     told = assay("maintain")
     assert told["status"] == "SUCCEEDED"
     steps = [step["name"] for step in told["steps"]]
-    assert steps == ["OpenRun", "IsNewRun", "MaintainLayers", *["Maintain"] * len(LAYERS), "CloseRun"]
+    assert steps == ["OpenRun", "IsNewRun", "MaintainLayers", *["Maintain"] * 4, "CloseRun"]
     assert told["rows"] == dict.fromkeys(told["rows"], 0)
     assert set(BUSINESS) | {"bronze/fx_rates"} <= set(told["rows"])
     assert {table: cloud.business(table) for table in BUSINESS} == {table: rows for table, (_, rows) in before.items()}

@@ -67,7 +67,7 @@ def test_a_time_of_the_schedule_starts_one_run_and_a_start_by_hand_its_own() -> 
     assert (first["disposition"], first["work"], first["subjects"]) == (
         "OPENED",
         "maintain",
-        ["bronze", "silver", "gold"],
+        ["bronze", "silver", "gold", "quality"],
     )
     assert first["data_date"] == "2026-08-02"
     assert world.open_upkeep({"scheduled_time": SCHEDULED})["run_id"] == first["run_id"]
@@ -93,7 +93,7 @@ def test_nothing_takes_the_place_of_a_maintenance() -> None:
         world.open_upkeep({"supersedes": run.run_id}, "upkeep2")
 
 
-@pytest.mark.parametrize("layer", ["bronze", "silver", "gold"])
+@pytest.mark.parametrize("layer", ["bronze", "silver", "gold", "quality"])
 def test_a_layer_is_maintained_under_the_leases_of_its_tables(layer: str) -> None:
     assert tables_written("maintain", layer) == tuple(
         sorted(each.table for each in contracts.load_all() if each.layer == layer)

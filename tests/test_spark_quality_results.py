@@ -133,3 +133,24 @@ def test_a_bucket_that_is_not_there_is_said_without_its_secrets(lake):
 )
 def test_what_was_measured_is_written_as_json(value, text):
     assert quality_results._json(value) == text
+
+
+def test_small_files_are_packed_while_checks_append_and_no_row_is_lost_or_doubled(lake, monkeypatch):
+    """A file for each of the attempts becomes one; what is appended meanwhile stands, and an attempt again adds none."""
+    assert not quality_results.pack(S3Store("lake"), request("0000", 1))  # no table yet
+    append_attempts("0000")
+    assert not quality_results.pack(S3Store("lake"), request("0000", 1))  # few files
+    monkeypatch.setattr(quality_results, "FEWEST_FILES", 5)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        appending = pool.submit(append_attempts, "0001")
+        for _ in range(3):
+            pool.submit(quality_results.pack, S3Store("lake"), request("0002", 1)).result()
+        appending.result()
+    quality_results.pack(S3Store("lake"), request("0002", 1))
+    append("0000", 1)
+    table = deltalake.DeltaTable("s3://lake/quality/results", storage_options=S3Store("lake").options())
+    assert len(table.file_uris()) == 1
+    rows = table.to_pyarrow_table(columns=["run_id", "attempt", "expectation"]).to_pylist()
+    assert len({tuple(row.values()) for row in rows}) == len(rows) == 2 * 2 * APPENDS
+    last = next(each for each in table.history() if each["operation"] == "OPTIMIZE")
+    assert '"run_id": "20260731T060000Z-0002"' in last["userMetadata"]

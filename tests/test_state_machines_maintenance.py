@@ -7,7 +7,7 @@ from test_state_machines_paths import FORWARD, Day, Execution, day, definition, 
 
 FILE = "maintenance.asl.json"
 SCHEDULED = {"scheduled_time": "2026-08-02T12:00:00Z"}
-LAYERS = ["maintain:bronze:0:1", "maintain:silver:0:1", "maintain:gold:0:1"]
+LAYERS = ["maintain:bronze:0:1", "maintain:silver:0:1", "maintain:gold:0:1", "maintain:quality:0:1"]
 RESTORE = {"restore": {"table": "silver/orders", "from": "20260730T060000Z-" + "0" * 32}}
 
 
@@ -18,14 +18,14 @@ def maintenance(request: dict[str, Any] | None = None, name: str = "upkeep1") ->
 def test_the_layers_are_maintained_one_after_the_other(day: Day) -> None:  # noqa: F811
     outcome = maintenance().run()
     assert (outcome.status, outcome.error) == ("SUCCEEDED", None)
-    assert outcome.states == ["OpenRun", "IsNewRun", "MaintainLayers", "Maintain", "Maintain", "Maintain", "CloseRun"]
+    assert outcome.states == ["OpenRun", "IsNewRun", "MaintainLayers", *["Maintain"] * 4, "CloseRun"]
     assert jobs(day) == LAYERS
     run = day.world.ledger.live_run(outcome.output["run_id"])
     assert (run.status, run.workflow) == ("SUCCEEDED", "maintenance")
     summary = day.world.lake.read(f"runs/{run.run_id}/run.json")
     assert summary is not None
     assert [(each["step"], each["subject"]) for each in summary["steps"]] == [
-        ("maintain", layer) for layer in ("bronze", "silver", "gold")
+        ("maintain", layer) for layer in ("bronze", "silver", "gold", "quality")
     ]
 
 
@@ -46,7 +46,7 @@ def test_a_redrive_maintains_the_layers_that_failed_and_those_after_them(day: Da
     assert jobs(day) == LAYERS[:2]
     outcome = execution.run()
     assert outcome.status == "SUCCEEDED"
-    assert jobs(day) == [*LAYERS[:2], "maintain:silver:0:2", "maintain:gold:0:1"]
+    assert jobs(day) == [*LAYERS[:2], "maintain:silver:0:2", *LAYERS[2:]]
 
 
 def test_a_killed_job_and_a_lost_callback_cost_an_attempt_and_a_heartbeat(day: Day) -> None:  # noqa: F811
