@@ -48,6 +48,19 @@ class SilverTable:
     lineage: Lineage
     settle: Callable[[DataFrame, str | None], DataFrame] | None = None
 
+    def made_from(self, source: Contract, bronze: DataFrame, secret_arn: str | None) -> DataFrame:
+        """What rows of bronze make of the table, one row a key, in its contract's columns.
+
+        Args:
+            source: the contract of bronze.
+            bronze: its rows.
+            secret_arn: the key of tokens; only tables with personal values need it.
+        Raises:
+            InvalidRequestError: it is needed and not there.
+        """
+        rows = self.standardise(source, bronze)
+        return rows if self.settle is None else self.settle(rows, secret_arn)
+
 
 def _standardise_rates(contract: Contract, bronze: DataFrame) -> DataFrame:
     currencies = [field.name for field in contract.fields if field.name != rates.DAY]
@@ -200,9 +213,7 @@ def _write(job: Job, table: SilverTable) -> tuple[TableReceipt, tuple[Rejected, 
     contract = contracts.of_table(table.name)
     source = contracts.of_source(table.source)
     base = lake.version(table.name)
-    rows = table.standardise(source, run_rows(job, source))
-    if table.settle is not None:
-        rows = table.settle(rows, request.secret_arn)
+    rows = table.made_from(source, run_rows(job, source), request.secret_arn)
     current = None
     if base is not None and job.receipts.of(INGEST, table.source).table(source.table).rows:
         # read twice, once to know which of silver's days matter: a day's rows, so they fit
