@@ -15,7 +15,7 @@ from spark_session import quiet, spark  # noqa: F401
 
 from contracts import contract as contracts
 from spark_jobs import publish
-from spark_jobs.delta_log import latest_version, read_commit
+from spark_jobs.delta_log import latest_version
 from spark_jobs.gold_tables import GOLD_TABLES
 from spark_jobs.transforms import customer_segments
 from spark_jobs.transforms.currencies import NAMES
@@ -124,16 +124,19 @@ class Company(Shop):
         return self.rows(name, *columns)
 
     def changed(self, name, before):
-        """How many rows of a gold table the commits after a version touched."""
-        commits = [
-            read_commit(self.store, name, each) for each in range(before + 1, latest_version(self.store, name) + 1)
-        ]
+        """How many rows of a gold table are not those of a version: another run wrote them, or they are gone."""
+        key = next(table.key for table in GOLD_TABLES if table.name == name)
+        old, new = ({tuple(row[:-1]): row[-1] for row in self.stamped(name, key, at)} for at in (before, None))
+        updated = [each for each in new.keys() & old.keys() if new[each] != old[each]]
         return Counter(
-            {
-                kind: sum(commit.metrics.get(f"numTargetRows{kind}", 0) for commit in commits)
-                for kind in ("Inserted", "Updated", "Deleted")
-            }
+            {"Inserted": len(new.keys() - old.keys()), "Updated": len(updated), "Deleted": len(old.keys() - new.keys())}
         )
+
+    def stamped(self, name, key, version):
+        """The keys of a table's rows, each with the run that wrote it; at a version, or now."""
+        reader = self.spark.read.format("delta")
+        reader = reader if version is None else reader.option("versionAsOf", version)
+        return reader.load(str(self.folder / name)).select(*key, "_run_id").collect()
 
     def state(self):
         """The rows of every gold table, and the versions."""
