@@ -169,7 +169,7 @@ def _replace_days(
         rows = kept.select(*names, sf.lit(False).alias(REMOVED)).unionByName(candidates)
     if publication.may_remove:
         rows = rows.where(~sf.col(REMOVED))
-    replacing = None if current is None else in_spans(day, spans)
+    replacing = in_spans(day, spans) if current is not None and spans else None
     laid_out = _laid_out(rows, day, key, spans, count)
     return job.lake.append(laid_out.select(*names), publication.table, note=note, replacing=replacing)
 
