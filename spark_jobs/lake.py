@@ -170,18 +170,21 @@ class Lake:
         )
         return self._read_back(table, transaction)
 
-    def merge(self, rows: DataFrame, contract: Contract, *, clauses: str, note: Mapping[str, Any]) -> Commit:
+    def merge(
+        self, rows: DataFrame, contract: Contract, *, clauses: str, prune: str, note: Mapping[str, Any]
+    ) -> Commit:
         """Merge rows into a table by its key, in one commit, which gives it the columns that the clauses name anew.
 
         Args:
             rows: the rows, known as `s` in the clauses; the table is `t`.
             contract: names the table and its key.
             clauses: the WHEN clauses.
+            prune: a condition on `t` that holds wherever a key of `rows` can be, so that other files stay unread.
             note: what a rerun needs to rebuild the receipt.
         """
         table = contract.table
         rows.createOrReplaceTempView("merged_rows")
-        condition = " AND ".join(f"t.`{key}` = s.`{key}`" for key in contract.key)
+        condition = " AND ".join([*(f"t.`{key}` = s.`{key}`" for key in contract.key), f"({prune})"])
         with self._conf({_TRANSACTION_CONF: self.request.transaction(table), _TRANSACTION_VERSION_CONF: "1"}, note):
             target = f"delta.`{self.uri(table)}` t"
             self.spark.sql(f"MERGE WITH SCHEMA EVOLUTION INTO {target} USING merged_rows s ON {condition} {clauses}")

@@ -34,6 +34,7 @@ from spark_jobs.transforms.changes import REMOVED
 from spark_jobs.transforms.newest import overlay
 
 ROWS_A_FILE = 50_000
+MOST_DAYS_REPLACED = 31  # more of them are merged into: few files hold none of them
 MOST_STRETCHES = 4  # of days that lie apart, each in a file of its own
 
 
@@ -128,8 +129,7 @@ def _commit(job: Job, publication: Publication, written: TableReceipt, before: S
     if not written.rows and not _must_seal(job, publication, before):
         return None
     contract = contracts.of_table(publication.table)
-    extra = {REMOVED: "boolean"} if publication.may_remove else {}
-    candidates = job.lake.read_candidates(contract, written.path, **extra)
+    candidates = _candidates(job, publication)
     note = {"round": job.request.round, "rows": written.rows, **_note(publication, written, before)}
     if not written.replaces and job.lake.version(publication.table) == written.version_before:
         # no key of theirs is in the table, which is as it was when that was found: a plain append will do
@@ -138,13 +138,17 @@ def _commit(job: Job, publication: Publication, written: TableReceipt, before: S
             # files that each hold a stretch of days, so that later reads skip most of a history
             rows = rows.repartitionByRange(math.ceil(written.rows / ROWS_A_FILE), publication.date)
         return job.lake.append(rows, publication.table, note=note)
+    prune = "true"
     if publication.date:
-        return _replace_days(job, publication, publication.date, written, candidates, note)
-    return job.lake.merge(candidates, contract, clauses=_clauses(contract, publication), note=note)
+        days = _days_of(written) or distinct_dates(candidates, publication.date)
+        if len(days) <= MOST_DAYS_REPLACED:
+            return _replace_days(job, publication, publication.date, single_days(days), written.rows, note)
+        prune = in_spans(f"t.{publication.date}", single_days(days))
+    return job.lake.merge(candidates, contract, clauses=_clauses(contract, publication), prune=prune, note=note)
 
 
 def _replace_days(
-    job: Job, publication: Publication, day: str, written: TableReceipt, candidates: DataFrame, note: Mapping[str, Any]
+    job: Job, publication: Publication, day: str, spans: Sequence[Span], count: int, note: Mapping[str, Any]
 ) -> Commit:
     """Commit the days that the candidates speak of, as they are from now on, in place of what the table holds of them.
 
@@ -153,8 +157,8 @@ def _replace_days(
     a file of its own, and the new ones hold the days of this run.
     """
     contract = contracts.of_table(publication.table)
+    candidates = _candidates(job, publication)
     names, key = [name for name, _ in contract.columns], list(contract.key)
-    spans = _days_of(written) or single_days(distinct_dates(candidates, day))
     current = job.lake.read_days(publication.table, job.lake.version(publication.table), day, spans)
     if current is None:
         rows = candidates
@@ -165,8 +169,8 @@ def _replace_days(
         rows = kept.select(*names, sf.lit(False).alias(REMOVED)).unionByName(candidates)
     if publication.may_remove:
         rows = rows.where(~sf.col(REMOVED))
-    replacing = None if current is None else in_spans(day, spans)
-    laid_out = _laid_out(rows, day, key, spans, written.rows)
+    replacing = in_spans(day, spans) if current is not None and spans else None
+    laid_out = _laid_out(rows, day, key, spans, count)
     return job.lake.append(laid_out.select(*names), publication.table, note=note, replacing=replacing)
 
 
@@ -185,12 +189,18 @@ def _laid_out(rows: DataFrame, day: str, key: Sequence[str], spans: Sequence[Spa
     return rows.repartitionById(len(latest) + 1, stretch)
 
 
-def _days_of(written: TableReceipt) -> list[Span] | None:
+def _candidates(job: Job, publication: Publication) -> DataFrame:
+    written = job.receipts.of(publication.step).table(publication.table)
+    extra = {REMOVED: "boolean"} if publication.may_remove else {}
+    return job.lake.read_candidates(contracts.of_table(publication.table), written.path, **extra)
+
+
+def _days_of(written: TableReceipt) -> list[date] | None:
     """The days of candidates where the receipt tells them: both ends are among them; None when there may be others."""
     if written.first_day is None or written.last_day is None:
         return None
     first, last = date.fromisoformat(written.first_day), date.fromisoformat(written.last_day)
-    return [(first, last)] if last - first <= timedelta(days=1) else None
+    return sorted({first, last}) if last - first <= timedelta(days=1) else None
 
 
 def _must_seal(job: Job, publication: Publication, before: Sequence[TableReceipt]) -> bool:

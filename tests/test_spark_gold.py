@@ -124,16 +124,19 @@ class Company(Shop):
         return self.rows(name, *columns)
 
     def changed(self, name, before):
-        """How many rows of a gold table are others than at a version; one that a run wrote as it was counts as updated."""
-        key, frames = contracts.of_table(name).key, []
-        for version in (before, latest_version(self.store, name)):
-            rows = (
-                self.spark.read.format("delta").option("versionAsOf", version).load(str(self.folder / name)).collect()
-            )
-            frames.append({tuple(row[column] for column in key): row for row in rows})
-        old, new = frames
-        updated = sum(old[each] != new[each] for each in old.keys() & new.keys())
-        return Counter(Inserted=len(new.keys() - old.keys()), Updated=updated, Deleted=len(old.keys() - new.keys()))
+        """How many rows of a gold table are not those of a version: another run wrote them, or they are gone."""
+        key = next(table.key for table in GOLD_TABLES if table.name == name)
+        old, new = ({tuple(row[:-1]): row[-1] for row in self.stamped(name, key, at)} for at in (before, None))
+        updated = [each for each in new.keys() & old.keys() if new[each] != old[each]]
+        return Counter(
+            {"Inserted": len(new.keys() - old.keys()), "Updated": len(updated), "Deleted": len(old.keys() - new.keys())}
+        )
+
+    def stamped(self, name, key, version):
+        """The keys of a table's rows, each with the run that wrote it; at a version, or now."""
+        reader = self.spark.read.format("delta")
+        reader = reader if version is None else reader.option("versionAsOf", version)
+        return reader.load(str(self.folder / name)).select(*key, "_run_id").collect()
 
     def state(self):
         """The rows of every gold table, and the versions."""

@@ -28,8 +28,8 @@ def held(world):
 @pytest.fixture
 def world(spark, tmp_path, monkeypatch):  # noqa: F811
     made = World(spark, tmp_path / "lake", monkeypatch)
-    made.orders = [order(number, DAY_1 - timedelta(days=9 - number), "EUR", "1.00") for number in range(10)]
-    publish(made, DAY_1)
+    made.orders = [order(1 + number, DAY_1 - timedelta(days=9 - number), "EUR", "1.00") for number in range(10)]
+    assert publish(made, DAY_1)["published"] is True
     return made
 
 
@@ -39,7 +39,7 @@ def test_a_correction_of_yesterday_a_day_widens_no_file(world):
         before = day - timedelta(days=1)
         world.orders = [
             order(100 + number, day, "EUR", "2.00"),
-            order(9 if number == 1 else 99 + number, before, "EUR", "3.00", updated=day),
+            order(10 if number == 1 else 99 + number, before, "EUR", "3.00", updated=day),
         ]
         assert publish(world, day)["published"] is True
     first, *others = held(world)
@@ -48,20 +48,20 @@ def test_a_correction_of_yesterday_a_day_widens_no_file(world):
     # each order stands once, and was corrected where it was
     found = world.rows(ORDERS, "order_id", "amount")
     assert [(number, int(amount)) for number, amount in found] == [
-        *((number, 1) for number in range(9)), (9, 3), (101, 3), (102, 3), (103, 3), (104, 2)
+        *((number, 1) for number in range(1, 10)), (10, 3), (101, 3), (102, 3), (103, 3), (104, 2)
     ]  # fmt: skip
 
 
 def test_days_that_lie_apart_do_not_share_a_file(world):
     day = DAY_1 + timedelta(days=1)
     world.orders = [
-        order(0, DAY_1 - timedelta(days=9), "EUR", "7.00", updated=day),
+        order(1, DAY_1 - timedelta(days=9), "EUR", "7.00", updated=day),
         order(100, day, "EUR", "2.00"),
     ]
-    publish(world, day)
+    assert publish(world, day)["published"] is True
     assert held(world) == [
         (DAY_1 - timedelta(days=9), DAY_1 - timedelta(days=9)),
         (DAY_1 - timedelta(days=8), DAY_1),
         (day, day),
     ]
-    assert world.rows(ORDERS, "order_id", "order_date", "amount")[0] == (0, date(2026, 7, 19), 7)
+    assert world.rows(ORDERS, "order_id", "order_date", "amount")[0] == (1, date(2026, 7, 19), 7)
