@@ -177,9 +177,10 @@ def test_a_restore_is_judged_and_on_record_before_it_commits(world, monkeypatch)
     found = audit.where("step = 'restore_silver' AND NOT success").select("expectation", "verdict").collect()
     assert ("expect_column_values_to_exist_in_table", "FAIL") in {tuple(row) for row in found}
     waived = {"id": "w", "expectation": name, "reason": "r", "by": "Ada", "until": "2026-08-01T06:00:00Z"}
-    monkeypatch.undo()
     receipt = restored(world, ORDERS, attempt=2, waivers=[waived])
-    assert receipt["status"] == "SUCCEEDED"
+    assert (receipt["status"], receipt["verdict"]) == ("SUCCEEDED", "PASS_WITH_WAIVER")
+    assert receipt["waivers"] == [waived]
+    assert {row[0] for row in world.rows(ORDERS, "currency")} == {"XAU"}
 
 
 def test_from_a_run_goes_back_to_before_it_and_applies_it_and_the_later_ones(world):
