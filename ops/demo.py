@@ -58,7 +58,13 @@ def _tables(target: Platform) -> None:
     show.CONSOLE.print(show.rows("gold.fct_daily_revenue, the last two days", records))
     kpis = lake.table(target, "gold/kpi_daily").to_pyarrow_table(filters=[("kpi_date", ">=", HISTORY_UNTIL)])
     figures = sorted(kpis.drop_columns(["_run_id"]).to_pylist(), key=lambda row: row["kpi_date"])
-    show.CONSOLE.print(show.rows("gold.kpi_daily, the last two days", figures))
+    # a figure a line: eight columns of figures are wider than a terminal
+    sides = [
+        {"figure": name, **{str(row["kpi_date"]): row[name] for row in figures}}
+        for name in kpis.column_names
+        if name not in ("_run_id", "kpi_date")
+    ]
+    show.CONSOLE.print(show.rows("gold.kpi_daily, the last two days", sides))
     if "gold/product_performance" in lake.tables(target):
         _products(target)
     customers = lake.table(target, "gold/customer_segments").to_pyarrow_table(columns=["segment", "revenue_eur"])
