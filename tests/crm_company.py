@@ -134,10 +134,9 @@ class Company(World):
             )
             for moment in self._moments(chance)
         ]  # fmt: skip
-        if chance.random() < 0.3:
-            rows.append(
-                {**rows[-1], "archived": True, "archivedAt": rows[-1]["lastmodifieddate"] + timedelta(hours=30)}
-            )
+        archived = rows[-1]["lastmodifieddate"] + timedelta(hours=chance.choice([2, 30]))
+        if chance.random() < 0.3 and archived.date() <= DAYS[-1]:
+            rows.append({**rows[-1], "archived": True, "archivedAt": archived})
         return rows
 
     def _reading(self, kind, changed):
