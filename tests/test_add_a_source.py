@@ -206,7 +206,8 @@ def test_the_steps_of_the_readme_make_a_new_kind_of_source_run(checkout, tmp_pat
         SPARK_LOCAL_IP="127.0.0.1",
     )
     assert code == 0, said
-    found = json.loads(said.strip().splitlines()[-1])
+    [line] = [each for each in said.splitlines() if each.startswith('{"suppliers"')]
+    found = json.loads(line)
     assert found["suppliers"] == [["1", "2026-07-27 01:00:00"], ["2", "2026-07-28 01:00:00"]]
     assert found["events"] == [["a", "1.50"], ["b", "2.00"]]
     assert found["rebates"] == [["c", "0.10"]]
