@@ -224,7 +224,8 @@ def _note(publication: Publication, written: TableReceipt, before: Sequence[Tabl
 
 def _clauses(contract: Contract, publication: Publication) -> str:
     columns = [name for name, _ in contract.columns]
-    updates = ", ".join(f"t.`{name}` = s.`{name}`" for name in columns)
+    # without `t.`: a column that the table is about to gain is not one of its columns yet
+    updates = ", ".join(f"`{name}` = s.`{name}`" for name in columns)
     names, values = (", ".join(f"{prefix}`{name}`" for name in columns) for prefix in ("", "s."))
     newer, kept = "", ""
     if publication.order:

@@ -206,8 +206,8 @@ def test_the_steps_of_the_readme_make_a_new_kind_of_source_run(checkout, tmp_pat
         SPARK_LOCAL_IP="127.0.0.1",
     )
     assert code == 0, said
-    # the JVM may have its say after it
-    found = json.loads(next(line for line in said.splitlines() if line.startswith("{")))
+    [line] = [each for each in said.splitlines() if each.startswith('{"suppliers"')]
+    found = json.loads(line)
     assert found["suppliers"] == [["1", "2026-07-27 01:00:00"], ["2", "2026-07-28 01:00:00"]]
     assert found["events"] == [["a", "1.50"], ["b", "2.00"]]
     assert found["rebates"] == [["c", "0.10"]]

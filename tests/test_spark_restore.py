@@ -100,7 +100,7 @@ def spoil(world, table):
     key, day, column = ("order_id", "order_date", "amount") if table == ORDERS else ("currency", "rate_date", "rate")
     target.delete(sf.col(day) == date(2026, 7, 29))
     target.update(sf.col(day) == date(2026, 7, 28), {column: sf.col(column) * 7})
-    made_up = {key: sf.lit(77 if table == ORDERS else "CHF"), day: sf.lit(date(2026, 6, 1))}
+    made_up = {key: sf.lit(77).cast("bigint") if table == ORDERS else sf.lit("CHF"), day: sf.lit(date(2026, 6, 1))}
     rows = target.toDF().limit(1).withColumns(made_up).localCheckpoint()
     rows.write.format("delta").mode("append").save(str(world.folder / table))
 
