@@ -69,9 +69,13 @@ class Lake:
         """The table's version now; None when there is no such table."""
         return delta_log.latest_version(self.store, table)
 
+    def stored(self, table: str, version: int) -> DataFrame:
+        """The rows of a table at a stated version, in the columns that it has; quarantine's have no contract."""
+        return self.spark.read.format("delta").option("versionAsOf", version).load(self.uri(table))
+
     def read(self, table: str, version: int) -> DataFrame:
-        """The rows of a table at a stated version; columns that its contract has gained since are null."""
-        rows = self.spark.read.format("delta").option("versionAsOf", version).load(self.uri(table))
+        """The rows of a contract's table at a stated version; columns that the contract has gained since are null."""
+        rows = self.stored(table, version)
         schema = stored_schema(contracts.of_table(table))
         gained = {
             column.name: sf.lit(None).cast(column.dataType) for column in schema if column.name not in rows.columns
@@ -185,9 +189,15 @@ class Lake:
         table = contract.table
         rows.createOrReplaceTempView("merged_rows")
         condition = " AND ".join([*(f"t.`{key}` = s.`{key}`" for key in contract.key), f"({prune})"])
-        with self._conf({_TRANSACTION_CONF: self.request.transaction(table), _TRANSACTION_VERSION_CONF: "1"}, note):
+        settings = {
+            _TRANSACTION_CONF: self.request.transaction(table),
+            _TRANSACTION_VERSION_CONF: "1",
+            # not by WITH SCHEMA EVOLUTION, which refuses a new column that a clause names
+            "spark.databricks.delta.schema.autoMerge.enabled": "true",
+        }
+        with self._conf(settings, note):
             target = f"delta.`{self.uri(table)}` t"
-            self.spark.sql(f"MERGE WITH SCHEMA EVOLUTION INTO {target} USING merged_rows s ON {condition} {clauses}")
+            self.spark.sql(f"MERGE INTO {target} USING merged_rows s ON {condition} {clauses}")
         return self._read_back(table)
 
     def changed_by_others(self, table: str, base: int | None) -> bool:

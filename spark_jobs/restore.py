@@ -105,19 +105,12 @@ def _rebuilt(job: Job, table: SilverTable, contract: Contract) -> DataFrame:
 
 
 def _bronze(job: Job, source: Contract) -> DataFrame:
-    """All rows of a source; a column that its table has never had is null."""
+    """All rows of a source."""
     schema = stored_schema(source)
     version = job.lake.version(source.table)
     if version is None:
         return job.lake.spark.createDataFrame([], schema)
-    rows = job.lake.read(source.table, version).where(sf.col("_source") == source.source_name)
-    held = set(rows.columns)
-    return rows.select(
-        *(
-            sf.col(field.name) if field.name in held else sf.lit(None).cast(field.dataType).alias(field.name)
-            for field in schema
-        )
-    )
+    return job.lake.read(source.table, version).where(sf.col("_source") == source.source_name).select(*schema.names)
 
 
 def _first_commit(table: str, run_id: str, commits: Sequence[Commit]) -> Commit:
@@ -173,7 +166,7 @@ def _rejected(job: Job, table: SilverTable, contract: Contract) -> DataFrame:
     version = job.lake.version(contract.quarantine)
     if version is None:
         return job.lake.spark.createDataFrame([], f"_by string, {keys}")
-    rows = job.lake.read(contract.quarantine, version).where(
+    rows = job.lake.stored(contract.quarantine, version).where(
         (sf.col("dataset") == contract.dataset) & sf.col("rule").startswith("expect_")
     )
     return rows.select(sf.col("_run_id").alias("_by"), sf.from_json("row", keys).alias("_key")).select("_by", "_key.*")
@@ -220,10 +213,7 @@ def _difference(
     columns = [name for name, _ in contract.columns]
     sides = [rebuilt.select(*columns, sf.lit(1).alias("_side"))]
     if base is not None:
-        held = job.lake.read(table.name, base)
-        if missing := [name for name in columns if name not in held.columns]:
-            held = held.withColumns({name: sf.lit(None) for name in missing})
-        sides.append(held.select(*columns, sf.lit(-1).alias("_side")))
+        sides.append(job.lake.read(table.name, base).select(*columns, sf.lit(-1).alias("_side")))
     differing = reduce(DataFrame.unionByName, sides).groupBy(*columns).agg(sf.sum("_side").alias("_side"))
     days = [sf.min(table.date), sf.max(table.date)] if table.date else [sf.lit(None), sf.lit(None)]
     rows, first, last = differing.where("_side != 0").select(sf.sum(sf.abs("_side")), *days).collect()[0]

@@ -46,8 +46,15 @@ def test_every_table_that_has_days_is_sorted_by_them():
     assert maintain.days_of_tables() == {
         "silver/fx_rates": "rate_date",
         "silver/orders": "order_date",
+        "silver/opportunities": "created_at",
+        "silver/part_supply": "valid_from",
+        "silver/order_lines": "order_date",
+        "silver/accounts": "updated_on",
+        "silver/contacts": "updated_on",
         "gold/fct_daily_revenue": "revenue_date",
         "gold/fct_orders": "order_date",
+        "gold/fct_order_lines": "order_date",
+        "gold/product_performance": "quarter_start",
         "gold/kpi_daily": "kpi_date",
     }
 

@@ -13,7 +13,13 @@ from moto import mock_aws
 from spark_session import quiet, spark  # noqa: F401
 
 from contracts import contract as contracts
-from contracts.errors import AssayError, ContractViolationError, InvalidRequestError, SourceUnavailableError
+from contracts.errors import (
+    AssayError,
+    ContractViolationError,
+    InvalidRequestError,
+    SourceFailedError,
+    SourceUnavailableError,
+)
 from local.home import ROOT
 from local.processes import free_port, wait_for_port
 from local.standins import salesforce as standin
@@ -141,15 +147,13 @@ def test_what_passes_is_waited_for_and_loses_nothing(in_this_process, secret_arn
 @pytest.mark.parametrize(
     ("name", "error", "words"),
     [
-        pytest.param(
-            "too_many", SourceUnavailableError, "salesforce_opportunities: asked 3 times.*status 429", id="429"
-        ),
-        pytest.param("down", SourceUnavailableError, "status 503", id="503"),
-        pytest.param("limit", SourceUnavailableError, "REQUEST_LIMIT_EXCEEDED", id="request-limit"),
-        pytest.param("truncated", SourceUnavailableError, "no whole answer", id="truncated-page"),
-        pytest.param("expired", SourceUnavailableError, "again after a new sign-in", id="session-ends"),
+        pytest.param("too_many", SourceFailedError, "salesforce_opportunities: asked 3 times.*status 429", id="429"),
+        pytest.param("down", SourceFailedError, "status 503", id="503"),
+        pytest.param("limit", SourceFailedError, "REQUEST_LIMIT_EXCEEDED", id="request-limit"),
+        pytest.param("truncated", SourceFailedError, "no whole answer", id="truncated-page"),
+        pytest.param("expired", SourceFailedError, "again after a new sign-in", id="session-ends"),
         pytest.param("cursor_gone", SourceUnavailableError, "ten a user", id="cursor-released"),
-        pytest.param("refused", SourceUnavailableError, "invalid_client.*have its secret put right", id="secret"),
+        pytest.param("refused", SourceFailedError, "invalid_client.*have its secret put right", id="secret"),
         pytest.param("field_gone", ContractViolationError, "StageName breaks rule required", id="field-gone"),
         pytest.param("field_unknown", ContractViolationError, "Surprise__c breaks rule additional", id="field-unknown"),
     ],

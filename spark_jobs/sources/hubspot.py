@@ -26,7 +26,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
 
 from contracts.contract import Contract
-from contracts.errors import SourceUnavailableError
+from contracts.errors import SourceFailedError, SourceUnavailableError
 from spark_jobs.lake import Lake
 from spark_jobs.sources.credentials import CredentialsRefusedError
 from spark_jobs.sources.records import Wanted, Window, check_fields, load, windows_of
@@ -90,7 +90,7 @@ def read_contacts(
         and `_received_at` (lastmodifieddate, of an archived contact archivedAt).
     Raises:
         ContractViolationError: a property is missing, or somebody added one that the contract does not know.
-        SourceUnavailableError: HubSpot did not answer, or refused the secret twice.
+        SourceFailedError: HubSpot did not answer, or refused the secret twice.
     """
     wanted = Wanted.of(contract, secret_arn, patience)
     parts = planned(contract, wanted, start, end)
@@ -277,7 +277,7 @@ def _translated(status: int, headers: Mapping[str, str], body: Any) -> Exception
     code = str(said.get("category") or said.get("errorType") or "")
     retry_after = headers.get("Retry-After")
     if status == 429 and said.get("policyName") == "DAILY":
-        return SourceUnavailableError(
+        return SourceFailedError(
             f"{SYSTEM}'s requests of the day are used up (status 429, DAILY); redrive after midnight in the account's"
             " time zone"
         )

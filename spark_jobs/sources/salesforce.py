@@ -78,7 +78,7 @@ def read_object(
         The contract's columns typed as it says, `_file` (null) and `_received_at` (SystemModstamp).
     Raises:
         ContractViolationError: the object lacks a field, or has one of its own that the contract does not know.
-        SourceUnavailableError: Salesforce did not answer, or refused the secret twice.
+        SourceFailedError: Salesforce did not answer, or refused the secret twice.
     """
     wanted = Wanted.of(contract, secret_arn, patience)
     windows = planned(contract, wanted, start, end)

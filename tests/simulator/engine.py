@@ -241,6 +241,7 @@ def installed() -> Iterator[None]:
         (releases, "problems_as_released", _known_problems),
         (real_publish, "_commit", jobs.commit_candidates),
         (real_publish, "_gold", jobs.gold_publications),
+        (real_publish, "ThreadPoolExecutor", jobs.OneAfterAnother),
         (real_receipts, "json", _Compact),
         (receipts, "json", _Compact),
         *(

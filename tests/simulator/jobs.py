@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
@@ -76,7 +76,22 @@ def perform(
 
 def gold_publications(_: Job) -> tuple[real_publish.Publication, ...]:
     """One table stands for all of gold; tests/test_spark_gold.py cuts a publish between its tables."""
-    return (real_publish.Publication(table=GOLD, step=SILVER_TO_GOLD, date="revenue_date", may_remove=True),)
+    return (real_publish.Publication(table=GOLD, step=SILVER_TO_GOLD, date="revenue_date", may_remove=True, wave=1),)
+
+
+class OneAfterAnother:
+    """Stands in for a pool of threads, which know no virtual clock: its work is done one by one."""
+
+    def __init__(self, _: int) -> None: ...
+
+    def __enter__(self) -> OneAfterAnother:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def map(self, work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+        """What the work gives for each item."""
+        return [work(item) for item in items]
 
 
 def commit_candidates(

@@ -31,6 +31,10 @@ class ModelLake(Lake):
         self.driver = driver
         self._before_commit = before_commit
 
+    def apart(self) -> ModelLake:
+        """The lake for one of several tables that are committed at once: there is no session to share."""
+        return self
+
     def rows_at(self, table: str, version: int | None) -> list[Row]:
         """The rows of a table of snapshots at a version."""
         if version is None:
