@@ -47,7 +47,7 @@ def raw_account(number, day, **said):
 
 def raw_contact(number, day, **said):
     row = {
-        "id": str(number), "email": f"P{number}@Example.com ", "firstname": "Ann", "lastname": f"Lee {number}",
+        "id": str(number), "email": f"P{number}@Example.com", "firstname": "Ann", "lastname": f"Lee {number}",
         "phone": None, "company": None, "country": "DE", "lifecyclestage": "lead", "createdate": at(1),
         "lastmodifieddate": day, "archived": False, "archivedAt": None,
     }  # fmt: skip

@@ -59,7 +59,7 @@ def name(number: int) -> tuple[str, str]:
 
 
 def email(number: int) -> str:
-    """An address of its own, some in capitals and some with a space behind."""
+    """An address of its own, in small letters, in capitals or in both."""
     first, last = (part.encode("ascii", "ignore").decode().replace(" ", "").replace("'", "") for part in name(number))
     written = f"{first}.{last}.{number}@example.com"
     return (written.lower(), written, written.upper())[number % 3]
