@@ -14,7 +14,13 @@ from moto import mock_aws
 from spark_session import quiet, spark  # noqa: F401
 
 from contracts import contract as contracts
-from contracts.errors import AssayError, ContractViolationError, InvalidRequestError, SourceUnavailableError
+from contracts.errors import (
+    AssayError,
+    ContractViolationError,
+    InvalidRequestError,
+    SourceFailedError,
+    SourceUnavailableError,
+)
 from local.home import ROOT
 from local.processes import free_port, wait_for_port
 from local.standins import hubspot as standin
@@ -190,13 +196,13 @@ def test_a_secret_rotated_while_a_run_reads_is_read_once_more(secret_arn, port, 
 @pytest.mark.parametrize(
     ("name", "error", "words"),
     [
-        pytest.param("too_many", SourceUnavailableError, "hubspot_contacts: asked 6 times.*status 429", id="429"),
-        pytest.param("daily", SourceUnavailableError, "used up.*after midnight", id="429-of-the-day"),
-        pytest.param("down", SourceUnavailableError, "status 503", id="503"),
-        pytest.param("no_scope", SourceUnavailableError, "status 403 .MISSING_SCOPES", id="403"),
-        pytest.param("truncated", SourceUnavailableError, "no whole answer", id="truncated-page"),
-        pytest.param("expired", SourceUnavailableError, "EXPIRED_AUTH.*again after a new sign-in", id="token-expires"),
-        pytest.param("refused", SourceUnavailableError, "have its secret", id="secret"),
+        pytest.param("too_many", SourceFailedError, "hubspot_contacts: asked 6 times.*status 429", id="429"),
+        pytest.param("daily", SourceFailedError, "used up.*after midnight", id="429-of-the-day"),
+        pytest.param("down", SourceFailedError, "status 503", id="503"),
+        pytest.param("no_scope", SourceFailedError, "status 403 .MISSING_SCOPES", id="403"),
+        pytest.param("truncated", SourceFailedError, "no whole answer", id="truncated-page"),
+        pytest.param("expired", SourceFailedError, "EXPIRED_AUTH.*again after a new sign-in", id="token-expires"),
+        pytest.param("refused", SourceFailedError, "have its secret", id="secret"),
         pytest.param("field_gone", ContractViolationError, "lifecyclestage breaks rule required", id="property-gone"),
         pytest.param("field_unknown", ContractViolationError, "shoe_size breaks rule additional", id="property-added"),
     ],

@@ -54,7 +54,7 @@ def second_day(world):
 
 def arrivals(world):
     """A corrected rate of the first day comes late, in a file of its own."""
-    until_silver(world, DAY_1, [late(world, DAY_1, [{"Date": "2026-07-28", "USD": "2.2", "GBP": "0.5"}])])
+    until_silver(world, DAY_1, [late(world, DAY_1, [{"Date": "2026-07-28", "USD": "1.9", "GBP": "0.5"}])])
 
 
 def held(world):
@@ -116,7 +116,7 @@ def test_a_restored_table_equals_what_it_was(world, table):
     assert digest(world, table) != wanted
     before = latest_version(world.store, table)
     receipt = restored(world, table)
-    assert receipt["status"] == "SUCCEEDED", receipt["cause"]
+    assert receipt["status"] == "SUCCEEDED", receipt.get("cause")
     assert world.rows(table) == rows
     assert digest(world, table) == wanted
     [told] = receipt["tables"]
@@ -137,7 +137,7 @@ def test_the_fixture_has_each_kind_of_row_that_must_stay_out(world):
     assert not world.store.names(f"runs/{RUN_3}/publish_gold/all")
     rates = world.rows(RATES, "rate_date", "currency", "rate")
     assert (date(2026, 7, 29), "GBP", Decimal("0.9")) in rates
-    assert (date(2026, 7, 28), "USD", Decimal("2.2")) in rates
+    assert (date(2026, 7, 28), "USD", Decimal("1.9")) in rates
     assert not [row for row in rates if row[2] > 9]
 
 
@@ -187,7 +187,7 @@ def test_from_a_run_goes_back_to_before_it_and_applies_it_and_the_later_ones(wor
     wanted = digest(world, ORDERS)
     spoil(world, ORDERS)
     receipt = restored(world, ORDERS, upkeep={"from_run": RUN_2})
-    assert receipt["status"] == "SUCCEEDED", receipt["cause"]
+    assert receipt["status"] == "SUCCEEDED", receipt.get("cause")
     assert digest(world, ORDERS) == wanted
 
 
