@@ -69,6 +69,7 @@ JOB_ACCESS = {
         reads=("bronze", "silver", "candidates", "quarantine", "quality/results"),
         writes=("silver", "candidates/*/silver"),
         appends=("quality/results",),
+        pii_key=True,
     ),
 }
 

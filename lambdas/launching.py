@@ -20,7 +20,7 @@ from lambdas.emr import JobRun
 from lambdas.intervals import from_iso, iso
 from lambdas.jobs import Ask, Next, Work, decide
 from lambdas.ledger import FAILED, RUNNING, STARTING, Lease, Rejection, Run, Step, Waiver
-from lambdas.names import JUDGES, JobName
+from lambdas.names import JUDGES, MAKES_SILVER, JobName
 from lambdas.outcomes import Outcome, answer_failure, answer_success, name_of, task_output
 from lambdas.records import DigestChange
 from lambdas.rejections import concerning, rejections_of
@@ -270,7 +270,7 @@ class Launcher(Settler):
 
     def _secret_arn(self, ask: Ask) -> str | None:
         """The secret that the step's job reads: its source's, or the key of the tokens that silver makes."""
-        if ask.step == "bronze_to_silver":
+        if ask.step in MAKES_SILVER:
             return self.settings.pii_key_arn
         return self.settings.secret_arns.get(ask.subject) if ask.step == "ingest" else None
 

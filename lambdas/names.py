@@ -24,6 +24,7 @@ STEPS = (
 LAYERS = ("bronze", "silver", "gold")
 AUDIT = "quality"  # the results of checks: no layer of data
 CHECKS = tuple(f"check_{layer}" for layer in LAYERS)
+MAKES_SILVER = ("bronze_to_silver", "restore_silver")  # steps that need the key of tokens
 JUDGES = (*CHECKS, "restore_silver")  # steps that measure expectations, so that a waiver may speak to them
 PIPELINE = "daily_batch"
 FILE_ARRIVAL = "file_arrival"

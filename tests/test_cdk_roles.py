@@ -159,9 +159,9 @@ def test_only_ingest_reads_landing_and_the_secrets_of_sources(actor):
     assert not [name for name in secrets_of(actor) if "PiiKey" not in name]
 
 
-def test_only_the_silver_job_reads_the_key_of_tokens():
-    assert {actor for actor in JOBS if any("PiiKey" in name for name in secrets_of(actor))} == {"silver"}
-    assert len(secrets_of("silver")) == 1
+def test_only_the_jobs_that_make_silver_read_the_key_of_tokens():
+    assert {actor for actor in JOBS if any("PiiKey" in name for name in secrets_of(actor))} == {"silver", "restore"}
+    assert len(secrets_of("silver")) == len(secrets_of("restore")) == 1
 
 
 def secrets_of(actor):

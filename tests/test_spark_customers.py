@@ -4,9 +4,11 @@ import random
 from datetime import date
 
 import pytest
-from crm_company import DAYS, SHOWN, Company, at, workers_with_the_key  # noqa: F401
+from crm_company import DAYS, SHOWN, START, Company, at, workers_with_the_key  # noqa: F401
+from delta.tables import DeltaTable
 from spark_session import quiet, spark  # noqa: F401
 
+from contracts import contract as contracts
 from spark_jobs.delta_log import latest_version
 from spark_jobs.transforms.customers import dim_customer
 
@@ -180,3 +182,17 @@ def test_days_in_any_order_give_duckdbs_rows(spark, tmp_path, monkeypatch, worke
     company.day(days[0], run="0001")
     assert {name: latest_version(company.store, name) for name in tables} == versions
     assert company.dim() == wanted
+
+
+@pytest.mark.parametrize("kind", ["accounts", "contacts"])
+def test_a_restore_makes_the_same_tokens(spark, tmp_path, monkeypatch, workers_with_the_key, kind):  # noqa: F811
+    company = Company(spark, tmp_path, monkeypatch, 0)
+    company.day(START, history=True)
+    table = f"silver/{kind}"
+    columns = [name for name, _ in contracts.of_table(table).columns]
+    wanted = company.rows(table, *columns)
+    DeltaTable.forPath(spark, str(company.folder / table)).delete()
+    receipt = company.job(DAYS[0], "restore_silver", kind, run="aaaa", upkeep={}, sources=[])
+    assert receipt["status"] == "SUCCEEDED", receipt["cause"]
+    assert wanted
+    assert company.rows(table, *columns) == wanted
