@@ -13,6 +13,7 @@ from ops import lake
 from spark_jobs.gold_tables import GOLD_TABLES
 
 FIRST = datetime.date(2020, 3, 9)
+pytestmark = pytest.mark.slow  # a cloud and a history of its own, where another process has the file before it
 DENIED = {"AccessDenied", "AccessDeniedException", "403"}
 
 

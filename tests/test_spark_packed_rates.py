@@ -5,10 +5,11 @@ import io
 import zipfile
 from datetime import UTC, datetime
 
+import pytest
 from spark_day import DAY_1, DAY_2, GOLD_1, RATES_2, World, first_day, gold_row
 from spark_session import quiet, spark  # noqa: F401
 
-pytestmark = quiet
+pytestmark = [quiet, pytest.mark.slow]  # whole days, of rows that test_spark_arrived_files.py reads too
 
 
 def packed(world, file, ending):
