@@ -33,6 +33,16 @@ BASES: Mapping[str, Plan] = {
         0, TWO, gap_seconds=60.0, faults=(Fault("queue publish_gold/all", 1, "job_queued"),), lease_wait_minutes=10
     ),
     "rows rejected": Plan(0, LAST, faults=(Fault(RATES, 1, "bronze"), Fault("gate daily_batch", 1, "rejects"))),
+    "one day waived beside another": Plan(
+        0,
+        TWO,
+        gap_seconds=900.0,
+        faults=(
+            Fault(f"source fx_rates {DAYS[1]}", 1, "bronze"),
+            Fault(RATES, 1, "bronze"),
+            Fault("gate daily_batch", 1, "waives"),
+        ),
+    ),
     "three days": Plan(0, DAYS, gap_seconds=300.0),
 }
 ENUMERATED = ("one day", "held at silver")
