@@ -112,7 +112,7 @@ def backfill_command(
 
     def follow_day(date: datetime.date, execution_arn: str) -> run.Progress:
         if as_json:
-            return run.watch(target, execution_arn, lambda _: None)
+            return run.watch(target, execution_arn)
         show.CONSOLE.rule(f"[bold]{date}", align="left")
         return show.watched(target, execution_arn)
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import compileall
 import gzip
 import hashlib
+import importlib.util
 import io
 import json
+import marshal
 import py_compile
 import shutil
 import subprocess
@@ -140,6 +142,18 @@ def _zip(path: Path, packages: Path | None, sources: dict[str, bytes]) -> None:
             _add(archive, name, member.read_bytes())
         for name, content in sources.items():
             _add(archive, name, content)
+            if name.endswith(".py"):
+                _add(archive, f"{name}c", _bytecode(name, content))
+
+
+def _bytecode(name: str, source: bytes) -> bytes:
+    """A module's bytecode, never checked against its source; a Python of another version takes the source.
+
+    Source: PEP 552; Python's zipimport, which writes no bytecode of its own.
+    """
+    unchecked = (1).to_bytes(4, "little")
+    code = compile(source, name, "exec", dont_inherit=True)
+    return importlib.util.MAGIC_NUMBER + unchecked + importlib.util.source_hash(source) + marshal.dumps(code)
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:

@@ -191,14 +191,17 @@ def jobs(platform: Platform, run_id: str | None, since: datetime.datetime) -> li
     return list(reversed(found))
 
 
-def watch(platform: Platform, execution_arn: str, show: Callable[[Progress], None]) -> Progress:
-    """Follow an execution until it ends, telling `show` of each change."""
-    while True:
-        now = progress(platform, execution_arn)
-        show(now)
-        if now.status != "RUNNING":
-            return now
+def watch(platform: Platform, execution_arn: str, show: Callable[[Progress], None] | None = None) -> Progress:
+    """Follow an execution until it ends, telling `show` how it goes on."""
+    states = platform.access.states
+    while states.describe_execution(executionArn=execution_arn)["status"] == "RUNNING":
+        if show is not None:
+            show(progress(platform, execution_arn))
         time.sleep(POLL_SECONDS)
+    now = progress(platform, execution_arn)
+    if show is not None:
+        show(now)
+    return now
 
 
 def redrive(platform: Platform, execution_arn: str) -> None:

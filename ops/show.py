@@ -41,7 +41,7 @@ def watched(platform: Platform, execution_arn: str) -> Progress:
         with Live(console=CONSOLE, refresh_per_second=4) as live:
             now = run.watch(platform, execution_arn, lambda progress: live.update(states(progress)))
     else:
-        now = run.watch(platform, execution_arn, lambda _: None)
+        now = run.watch(platform, execution_arn)
         CONSOLE.print(states(now))
     CONSOLE.print(ending(now))
     return now
@@ -67,7 +67,7 @@ def summary(now: Progress) -> dict[str, Any]:
 def follow(target: Platform, execution_arn: str, in_json: bool) -> None:
     """Follow an execution to its end; exits with 1 unless it succeeds."""
     if in_json:
-        now = run.watch(target, execution_arn, lambda _: None)
+        now = run.watch(target, execution_arn)
         print(as_json(summary(now)))
     else:
         now = watched(target, execution_arn)

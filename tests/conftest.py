@@ -14,3 +14,13 @@ def laptop(tmp_path_factory):
     os.environ["ASSAY_PORT"] = str(free_port())
     with Laptop.up() as cloud:
         yield cloud
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_in_spark(request):
+    """Delta keeps what it knows of every table for an hour; hundreds of tests' tables fill the heap."""
+    spark = request.getfixturevalue("spark") if "spark" in request.fixturenames else None
+    yield
+    if spark is not None:
+        spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+        spark.catalog.clearCache()

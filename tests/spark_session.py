@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
+
+from local.emr.jars import lean_spark_home
 
 # py4j drops sockets for the collector to close, whenever that runs
 quiet = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -27,6 +30,7 @@ def new_session(**more: str) -> SparkSession:
         pytest.fail(f"Spark's jars are not in {JARS}: run `make setup`")
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ["PYSPARK_PYTHON"] = sys.executable
+    os.environ["SPARK_HOME"] = str(lean_spark_home(Path(tempfile.mkdtemp(prefix="spark-home-"))))
     os.environ["TZ"] = "UTC"  # rows come back in local time
     time.tzset()
     builder = SparkSession.builder.master("local[2]").appName("assay tests")
@@ -34,7 +38,8 @@ def new_session(**more: str) -> SparkSession:
         "spark.driver.extraClassPath": f"{JARS}/*",
         "spark.driver.memory": "2g",
         # short jobs never earn back what the second compiler costs
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseParallelGC",
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:MetaspaceSize=512m"
+        " -XX:+UseParallelGC",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
@@ -44,6 +49,10 @@ def new_session(**more: str) -> SparkSession:
         "spark.sql.ansi.enabled": "true",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
+        # nobody looks at the plans of tests that have ended, and a thousand of them fill the heap
+        "spark.sql.ui.retainedExecutions": "5",
+        "spark.ui.retainedJobs": "5",
+        "spark.ui.retainedStages": "5",
         **more,
     }.items():
         builder = builder.config(name, value)

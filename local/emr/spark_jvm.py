@@ -17,7 +17,7 @@ from typing import Any
 
 from py4j.clientserver import ClientServer, JavaParameters, PythonParameters
 
-from local.emr.jars import spark_home
+from local.emr.jars import lean_spark_home
 from local.emr.spark_settings import base_environment
 
 START_SECONDS = 120
@@ -47,17 +47,19 @@ class SparkJvm:
         self.log = log
         self.port = 0
         self.secret = ""
+        home = lean_spark_home(folder / "home")
         configuration = folder / "conf"
         configuration.mkdir(parents=True, exist_ok=True)
         options = [part for name, value in settings.items() for part in ("--conf", f"{name}={value}")]
         environment = {
             **base_environment(),
+            "SPARK_HOME": str(home),
             "_PYSPARK_DRIVER_CONN_INFO_PATH": str(self._info),
             "SPARK_CONNECT_MODE": "0",
             # An empty folder: the user's own spark-defaults have no say.
             "SPARK_CONF_DIR": str(configuration),
         }
-        command = [str(spark_home() / "bin" / "spark-submit"), "--master", "local[2]", "--name", "assay", *options]
+        command = [str(home / "bin" / "spark-submit"), "--master", "local[2]", "--name", "assay", *options]
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 [*command, "pyspark-shell"],

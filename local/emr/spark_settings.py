@@ -19,9 +19,10 @@ INHERITED = (
 
 # C1 alone: short jobs never earn back what C2 spends on two cores (42 s of CPU against 73 s for three Delta merges).
 # The code cache that comes with C1 alone is 48 MB; Spark fills it within a day's jobs, and then the JVM sweeps and
-# compiles again. Jars of pinned digests need no bytecode verification.
+# compiles again. Jars of pinned digests need no bytecode verification. Metaspace that starts small is grown by whole
+# collections.
 JAVA_OPTIONS = (
-    "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m "
+    "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:MetaspaceSize=512m "
     "-XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote -XX:+UseParallelGC -Xss4m -Duser.timezone=UTC"
 )
 
@@ -100,6 +101,10 @@ def spark_settings(*, jars: Path, scratch: Path, endpoint_url: str, region: str,
         "spark.driver.bindAddress": LOOPBACK,
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
+        # The plans of jobs that have ended, which nobody can look at without the UI, would fill the heap.
+        "spark.sql.ui.retainedExecutions": "5",
+        "spark.ui.retainedJobs": "5",
+        "spark.ui.retainedStages": "5",
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.sql.session.timeZone": "UTC",

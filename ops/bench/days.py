@@ -45,7 +45,7 @@ def measure() -> Figures:
 
 def _run(day: datetime.date) -> Progress:
     target = platform("local")
-    now = run.watch(target, run.start(target, day), lambda _: None)
+    now = run.watch(target, run.start(target, day))
     show.CONSOLE.print(f"{day}: {now.status} in {_seconds(now):.1f} s")
     if now.status != "SUCCEEDED":
         raise OpsError(f"the run of {day} ended {now.status}: {now.failure}")

@@ -44,7 +44,7 @@ FORMAT = "assay_hubspot"
 SYSTEM = "HubSpot"
 ADDRESS = "https://api.hubapi.com"
 PAGE_RECORDS, LIST_PAGE_RECORDS = 200, 100
-WINDOW_RECORDS = 2_000  # ten pages: few enough to share among tasks, and within what a search can count
+WINDOW_RECORDS = 10_000  # what a search can count; the account's five searches a second are no more for more tasks
 FIRST_CHANGE = datetime(2006, 6, 1, tzinfo=UTC)  # HubSpot was founded in that month
 TIMEOUT_SECONDS = 60
 _MOVING = (423, 477)  # the account is locked, or moves between data centres
