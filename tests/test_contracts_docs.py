@@ -176,4 +176,5 @@ def test_a_browser_shows_it_whole_loads_nothing_and_runs_nothing(site, tmp_path,
 
 @in_a_browser
 def test_a_browser_prints_it(folder, tmp_path):
-    assert 1 <= pages_on_paper(folder / "fx_rates_bronze" / "1-1-0.html", tmp_path) <= 5
+    [page] = (folder / "fx_rates_bronze").iterdir()
+    assert 1 <= pages_on_paper(page, tmp_path) <= 5

@@ -78,6 +78,7 @@ def test_the_command_prints_what_programs_rely_on_and_a_weekend_needs_no_file(la
     assert {row["rate_date"] for row in weekend} == {FIRST + DAY}
 
 
+@pytest.mark.slow
 def test_a_backfill_reads_the_days_that_have_not_been_run(laptop, next_day):
     days = [FIRST, FIRST + DAY, FIRST + 2 * DAY]
     command = [ASSAY, "backfill", "--from", days[0].isoformat(), "--to", days[-1].isoformat(), "--json"]

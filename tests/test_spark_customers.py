@@ -163,7 +163,8 @@ def test_a_row_lasts_as_long_as_what_is_known(spark, orders, account_states, con
     assert shown(spark, orders, account_states, contact_states) == wanted
 
 
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
 def test_days_in_any_order_give_duckdbs_rows(spark, tmp_path, monkeypatch, workers_with_the_key, seed):  # noqa: F811
     company = Company(spark, tmp_path, monkeypatch, seed)
     company.day(date(2026, 7, 19), history=True)
@@ -184,7 +185,7 @@ def test_days_in_any_order_give_duckdbs_rows(spark, tmp_path, monkeypatch, worke
     assert company.dim() == wanted
 
 
-@pytest.mark.parametrize("kind", ["accounts", "contacts"])
+@pytest.mark.parametrize("kind", [pytest.param("accounts", marks=pytest.mark.slow), "contacts"])
 def test_a_restore_makes_the_same_tokens(spark, tmp_path, monkeypatch, workers_with_the_key, kind):  # noqa: F811
     company = Company(spark, tmp_path, monkeypatch, 0)
     company.day(START, history=True)

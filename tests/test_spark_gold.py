@@ -330,6 +330,7 @@ def test_a_correction_of_an_old_line_changes_exactly_the_rows_that_it_must(compa
     assert differ["gold/product_performance"] == {(old[2], date(2026, 4, 1))}
 
 
+@pytest.mark.slow
 def test_a_price_that_is_dated_back_changes_the_lines_until_the_next_price(company):
     day, next_price = HISTORY - timedelta(days=40), HISTORY - timedelta(days=15)
     company.day(next_price, prices=[gold_lines.price(5, 1, "7.77", next_price)])
@@ -363,6 +364,7 @@ def test_a_line_that_comes_before_its_order_finds_it_later(company):
     company.assert_gold_is_right()
 
 
+@pytest.mark.slow
 def test_a_product_is_as_it_is_now(company):
     day = LATER + timedelta(days=5)
     before = company.state()

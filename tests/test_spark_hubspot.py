@@ -98,7 +98,8 @@ def read(arn, start, end, on_part=lambda: None, contract=CONTACTS):
     return rows, parts
 
 
-def test_the_whole_history_comes_in_windows_and_each_contact_once(secret_arn, held):
+def test_the_whole_history_comes_in_windows_and_each_contact_once(secret_arn, held, monkeypatch):
+    monkeypatch.setattr(hubspot, "WINDOW_RECORDS", len(held) // 3)
     rows, parts = read(secret_arn, None, END)
     assert sorted(row["id"] for row in rows) == sorted(each["id"] for each in held)
     assert sum(isinstance(part, Window) for part in parts) > 1

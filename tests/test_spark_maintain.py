@@ -176,6 +176,7 @@ def test_vacuum_deletes_what_left_a_table_longer_ago_than_it_must_keep(published
     assert (not first & left, "part-of-a-job-that-died.parquet" not in left) == (gone, gone)
 
 
+@pytest.mark.slow
 def test_gold_is_built_on_a_sealed_version_whose_files_are_gone(published, monkeypatch):  # noqa: F811
     """No run for longer than files are kept, and maintenance every week: what was only packed anew is still there."""
     monkeypatch.setattr(maintain, "FEWEST_SMALL_FILES", 2)

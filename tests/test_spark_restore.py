@@ -235,7 +235,7 @@ def test_a_published_run_without_receipts_stops_the_restore(world):
     assert f"run {RUN_2} was published" in receipt["cause"]
 
 
-@pytest.mark.parametrize("table", [ORDERS, RATES])
+@pytest.mark.parametrize("table", [ORDERS, pytest.param(RATES, marks=pytest.mark.slow)])
 def test_gold_that_was_built_on_a_spoilt_table_is_right_after_the_next_run(world, table):
     """Days that lost rows, days of changed ones, and a day that has no row any more."""
     finish_third_day(world)

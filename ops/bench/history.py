@@ -1,7 +1,8 @@
 """The same day's rows onto one day of history and onto a hundred: what the day costs, step by step.
 
-Both lakes are made by the very jobs, have the same customers and currencies, and differ in how many days they hold. A
-day brings new orders, corrections of orders of the day before, opportunities new and changed, and the ECB's rates.
+Both lakes are made by the very jobs, have the same customers, products and currencies, and differ in how many days they
+hold. A day brings new orders and their lines, corrections of some of the day before, opportunities new and changed, and
+the ECB's rates.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as sf
 
 from contracts.contract import Contract
@@ -30,9 +31,18 @@ from ops.bench.session import new_session
 from ops.package import ROOT
 from spark_jobs.job import Job
 
-SOURCES = ("fx_rates", "snowflake_orders", "salesforce_opportunities")
+SOURCES = (
+    "fx_rates",
+    "snowflake_orders",
+    "redshift_products",
+    "redshift_part_supply",
+    "redshift_order_lines",
+    "salesforce_opportunities",
+)
 LAST_DAY = datetime.date(2026, 7, 30)  # of the history; the day that is measured is the next
 ORDERS_A_DAY, CUSTOMERS, CORRECTED_ONE_IN = 5_000, 2_000, 20
+LINES_AN_ORDER, PRODUCTS, SUPPLIERS = 2, 2_000, 20
+CURRENCIES = ("EUR", "USD", "GBP", "JPY", "BRL")
 OPPORTUNITIES_A_DAY = 50
 RATES_BEFORE = 10  # days of rates in the first file, so that each order finds one
 _DAY = datetime.timedelta(days=1)
@@ -66,6 +76,72 @@ def deliver(lake: BenchLake, day: Day, *, first: bool) -> Day:
 
 def orders(job: Job, _: Contract) -> DataFrame:
     """The orders that were placed or corrected on the day: every twentieth is corrected a day later."""
+    return _placed_or_corrected(job).select(
+        sf.col("id").alias("order_id"),
+        (sf.col("id") * 7919 % CUSTOMERS + 1).alias("customer_id"),
+        sf.when(sf.col("corrected"), "F").otherwise("O").alias("order_status"),
+        (sf.col("id") % 9973 + sf.col("corrected").cast("int") + sf.lit(0.25))
+        .cast("decimal(15,2)")
+        .alias("total_price"),
+        sf.col("of").alias("order_date"),
+        sf.lit("3-MEDIUM").alias("order_priority"),
+        sf.concat(sf.lit("Clerk#"), (sf.col("id") % 1000).cast("string")).alias("clerk"),
+        sf.lit(0).alias("ship_priority"),
+        sf.sha2(sf.col("id").cast("string"), 256).alias("comment"),
+        _currency().alias("currency"),
+        "updated_at",
+        *_as_received(),
+    )
+
+
+def sales(job: Job, contract: Contract) -> DataFrame | None:
+    """The lines of the day's orders; products and who supplies them come once."""
+    if contract.source_name == "redshift_order_lines":
+        return _lines(_placed_or_corrected(job))
+    if job.lake.version(contract.table) is not None:
+        return None
+    products = job.lake.spark.range(1, PRODUCTS + 1, 1, 2).withColumns(
+        {"product_id": sf.col("id"), "updated_at": sf.lit("2019-12-31 00:00:00").cast("timestamp")}
+    )
+    price = (sf.col("id") % 97 + sf.lit(1.5)).cast("decimal(15,2)")
+    if contract.source_name == "redshift_part_supply":
+        supplied = products.withColumn("supplier_id", sf.explode(sf.array(_supplier(), _supplier() + 1)))
+        available = sf.lit(100).alias("available_quantity")
+        return supplied.select(
+            "product_id", "supplier_id", available, price.alias("supply_cost"), "updated_at", *_as_received()
+        )
+    texts = ("name", "manufacturer", "brand", "type", "container")
+    described = [sf.concat(sf.lit(f"{name[:4]} "), (sf.col("id") % 9).cast("string")).alias(name) for name in texts]
+    size, dear = sf.lit(1).alias("size"), (price * 2).cast("decimal(15,2)").alias("retail_price")
+    return products.select("product_id", *described[:4], size, described[4], dear, "updated_at", *_as_received())
+
+
+def _lines(orders: DataFrame) -> DataFrame:
+    numbers = sf.explode(sf.sequence(sf.lit(1), sf.lit(LINES_AN_ORDER))).cast("int")
+    lines = orders.withColumn("line_number", numbers)
+    quantity = (sf.col("id") % 50 + 1).cast("decimal(15,2)")
+    return lines.withColumn("id", sf.col("id") * LINES_AN_ORDER + sf.col("line_number")).select(
+        ((sf.col("id") - sf.col("line_number")) / LINES_AN_ORDER).cast("bigint").alias("order_id"),
+        "line_number",
+        (sf.col("id") * 7919 % PRODUCTS + 1).alias("product_id"),
+        (sf.col("id") * 7919 % PRODUCTS % SUPPLIERS + 1).alias("supplier_id"),
+        sf.col("of").alias("order_date"),
+        _currency((sf.col("id") - sf.col("line_number")) / LINES_AN_ORDER).alias("currency"),
+        quantity.alias("quantity"),
+        (quantity * 3).cast("decimal(15,2)").alias("extended_price"),
+        sf.lit(0.05).cast("decimal(15,2)").alias("discount"),
+        sf.lit(0.02).cast("decimal(15,2)").alias("tax"),
+        sf.when(sf.col("corrected"), "R").otherwise("N").alias("return_flag"),
+        sf.when(sf.col("corrected"), "F").otherwise("O").alias("line_status"),
+        sf.col("of").alias("ship_date"),
+        sf.lit("RAIL").alias("ship_mode"),
+        "updated_at",
+        *_as_received(),
+    )
+
+
+def _placed_or_corrected(job: Job) -> DataFrame:
+    """The orders of the day, and every twentieth of the day before."""
     day = job.request.data_date
     number = (day - _EPOCH).days
 
@@ -74,25 +150,22 @@ def orders(job: Job, _: Contract) -> DataFrame:
         return ids.withColumn("of", sf.lit(_EPOCH + number * _DAY))
 
     noon, evening = (sf.lit(f"{day} {hour}:00:00").cast("timestamp") for hour in (12, 18))
-    new = placed(number).withColumns({"order_status": sf.lit("O"), "more": sf.lit(0), "updated_at": noon})
-    corrected = placed(number - 1).where(f"id % {CORRECTED_ONE_IN} = 0")
-    corrected = corrected.withColumns({"order_status": sf.lit("F"), "more": sf.lit(1), "updated_at": evening})
-    currencies = sf.array(*map(sf.lit, ("EUR", "USD", "GBP", "JPY", "BRL")))
-    return new.unionByName(corrected).select(
-        sf.col("id").alias("order_id"),
-        (sf.col("id") * 7919 % CUSTOMERS + 1).alias("customer_id"),
-        "order_status",
-        (sf.col("id") % 9973 + sf.col("more") + sf.lit(0.25)).cast("decimal(15,2)").alias("total_price"),
-        sf.col("of").alias("order_date"),
-        sf.lit("3-MEDIUM").alias("order_priority"),
-        sf.concat(sf.lit("Clerk#"), (sf.col("id") % 1000).cast("string")).alias("clerk"),
-        sf.lit(0).alias("ship_priority"),
-        sf.sha2(sf.col("id").cast("string"), 256).alias("comment"),
-        currencies[(sf.col("id") % 5).cast("int")].alias("currency"),
-        "updated_at",
-        sf.lit(None).cast("string").alias("_file"),
-        sf.col("updated_at").alias("_received_at"),
-    )
+    new = placed(number).withColumns({"corrected": sf.lit(False), "updated_at": noon})
+    before = placed(number - 1).where(f"id % {CORRECTED_ONE_IN} = 0")
+    return new.unionByName(before.withColumns({"corrected": sf.lit(True), "updated_at": evening}))
+
+
+def _currency(order: Column | None = None) -> Column:
+    number = sf.col("id") if order is None else order
+    return sf.array(*map(sf.lit, CURRENCIES))[(number % len(CURRENCIES)).cast("int")]
+
+
+def _supplier() -> Column:
+    return (sf.col("id") - 1) % SUPPLIERS + 1
+
+
+def _as_received() -> tuple[Column, Column]:
+    return sf.lit(None).cast("string").alias("_file"), sf.col("updated_at").alias("_received_at")
 
 
 def opportunities(job: Job, _: Contract) -> DataFrame:
@@ -125,9 +198,9 @@ def main() -> None:
     costs: dict[str, list[dict[str, Any]]] = {str(count): [] for count in histories}
     with (
         tempfile.TemporaryDirectory() as scratch,
-        reading({"snowflake": orders, "salesforce": opportunities}),
+        reading({"snowflake": orders, "redshift": sales, "salesforce": opportunities}),
     ):
-        spark = new_session(Path(scratch), driver_memory="3g")
+        spark = new_session(Path(scratch), driver_memory="3g", spark__ui__retainedStages="10000")
         made = {count: once(_home(count), partial(_make, spark, count)) for count in histories}
         for turn in range(rounds + 1):
             for count in histories:
