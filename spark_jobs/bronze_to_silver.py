@@ -17,7 +17,7 @@ from contracts.contract import Contract
 from spark_jobs.bronze import run_rows
 from spark_jobs.days import single_days
 from spark_jobs.job import INGEST, Job
-from spark_jobs.lake import distinct_dates
+from spark_jobs.lake import distinct_dates, in_stretches
 from spark_jobs.quarantine import as_json, run_columns
 from spark_jobs.receipts import Lineage, Outcome, Rejected, TableReceipt
 from spark_jobs.rejections import REJECTED_BY, mark, of_dataset, quarantine
@@ -221,6 +221,8 @@ def _write(job: Job, table: SilverTable) -> tuple[TableReceipt, tuple[Rejected, 
         days = None if table.date is None else single_days(distinct_dates(rows, table.date))
         current = lake.read_days(table.name, base, table.date, days)
     if current is None:
+        if base is None:
+            rows = _in_stretches(table, rows)
         candidates = rows.withColumn(EXISTING, sf.lit(False))
     else:
         candidates = newer_than(rows, current, table.key, table.order)
@@ -251,6 +253,17 @@ def _write(job: Job, table: SilverTable) -> tuple[TableReceipt, tuple[Rejected, 
         **count,
     )
     return receipt, rejected
+
+
+def _in_stretches(table: SilverTable, rows: DataFrame) -> DataFrame:
+    """A history of many rows in files of a stretch of days each, which become the table as they are."""
+    if table.date is None:
+        return rows
+    day = sf.col(table.date).cast("date")
+    held = rows.agg(sf.min(day), sf.max(day), sf.count("*")).first()
+    assert held is not None  # noqa: S101 (an aggregate has a row)
+    first, last, count = held
+    return rows if first is None else in_stretches(rows, table.date, first, last, count)
 
 
 def _days(table: SilverTable) -> list[Column]:

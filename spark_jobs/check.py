@@ -82,7 +82,9 @@ def _rows_that_stay(job: Job, contract: Contract, written: TableReceipt) -> Data
     """The candidates without those rows that are to leave gold."""
     if contract.layer != "gold":
         return job.lake.read_candidates(contract, written.path)
-    return job.lake.read_candidates(contract, written.path, **{REMOVED: "boolean"}).where(~sf.col(REMOVED))
+    return job.lake.read_candidates(contract, written.path, **{REMOVED: "boolean"}).where(
+        ~sf.coalesce(REMOVED, sf.lit(False))
+    )
 
 
 def _as_published(job: Job, path: str, column: str | None, days: Callable[[], list[Span]]) -> DataFrame:

@@ -66,6 +66,7 @@ class GoldTable:
         day: a column that never changes for a key, so that it prunes; None for a table that is read whole.
         needs: the silver tables without which a stage does not have it.
         after: the gold tables whose rows it is computed from, which are published before it.
+        like: a silver table that has about as many rows, on about the same days; None for a table of few rows.
     """
 
     name: str
@@ -75,6 +76,7 @@ class GoldTable:
     build: Callable[[GoldView], Built]
     lineage: Lineage
     after: frozenset[str] = frozenset()
+    like: str | None = None
 
 
 def gold_tables(job: Job) -> tuple[GoldTable, ...]:
@@ -157,7 +159,13 @@ GOLD_TABLES = (
         lineage=daily_revenue.LINEAGE,
     ),
     GoldTable(
-        name=FACTS, day="order_date", key=order_facts.KEY, needs=_SOLD, build=_facts, lineage=order_facts.LINEAGE
+        name=FACTS,
+        day="order_date",
+        key=order_facts.KEY,
+        needs=_SOLD,
+        build=_facts,
+        lineage=order_facts.LINEAGE,
+        like=ORDERS,
     ),
     GoldTable(name=DAYS, day=None, key=calendar.DATE_KEY, needs=_SOLD, build=_days, lineage=calendar.DATE_LINEAGE),
     GoldTable(
@@ -180,6 +188,7 @@ GOLD_TABLES = (
         needs=_SOLD_IN_LINES,
         build=_line_facts,
         lineage=line_facts.LINEAGE,
+        like=LINES,
     ),
     GoldTable(
         name=PRODUCT_DIMENSION,
@@ -197,6 +206,7 @@ GOLD_TABLES = (
         build=_performance,
         lineage=product_performance.LINEAGE,
         after=frozenset({LINE_FACTS}),
+        like=LINES,
     ),
     GoldTable(name=KPIS, day="kpi_date", key=daily_kpis.KEY, needs=_SOLD, build=_kpis, lineage=daily_kpis.LINEAGE),
 )

@@ -7,6 +7,7 @@ transaction before it does any work; Delta itself skips an append whose transact
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -19,6 +20,7 @@ from contracts import contract as contracts
 from contracts.contract import Contract
 from contracts.errors import CommitLostError
 from spark_jobs import delta_log
+from spark_jobs.adopt import create_table
 from spark_jobs.days import Span, in_spans, overlap
 from spark_jobs.delta_log import Commit
 from spark_jobs.request import Request
@@ -39,6 +41,7 @@ PROPERTIES = {
     # as long as VACUUM keeps files: it takes a file for an orphan once the log has forgotten when it was removed
     "delta.deletedFileRetentionDuration": f"interval {RETENTION_DAYS} days",
 }
+ROWS_A_FILE = 50_000
 _TRANSACTION_CONF = "spark.databricks.delta.write.txnAppId"
 _TRANSACTION_VERSION_CONF = "spark.databricks.delta.write.txnVersion"
 _NOTE_CONF = "spark.databricks.delta.commitInfo.userMetadata"
@@ -148,6 +151,25 @@ class Lake:
         if replacing:
             options["replaceWhere"] = replacing
         return self._save(rows, table, "overwrite" if replacing else "append", options, note, transaction)
+
+    def adopt(self, contract: Contract, path: str, *, note: Mapping[str, Any]) -> Commit:
+        """Make a table that there is not yet of the candidates at a path, in one commit, without reading them again.
+
+        Args:
+            contract: names the table.
+            path: of candidates in the contract's columns.
+            note: what a rerun needs to rebuild the receipt.
+        """
+        create_table(
+            self.store,
+            contract.table,
+            candidates=path,
+            schema=stored_schema(contract).json(),
+            properties=PROPERTIES,
+            note=self._note(note),
+            transaction=self.request.transaction(contract.table),
+        )
+        return self._read_back(contract.table)
 
     def overwrite(self, rows: DataFrame, table: str, *, note: Mapping[str, Any]) -> Commit:
         """Put rows in the place of all that a table holds, in one commit: a reader sees the old ones or these."""
@@ -266,3 +288,23 @@ def distinct_dates(rows: DataFrame, column: str) -> list[date]:
     """The dates in a column, or those of its moments, without null: one Spark job, meant for small frames."""
     days = rows.select(sf.col(column).cast("date").alias("day"))
     return [row["day"] for row in days.where("day IS NOT NULL").distinct().collect()]
+
+
+def in_stretches(rows: DataFrame, day: str, first: date, last: date, count: int) -> DataFrame:
+    """A history in files that each hold a stretch of its days, so that later reads skip what they do not ask for.
+
+    Rows beside the stretch from first to last go into the file at its nearer end.
+
+    Args:
+        rows: the history.
+        day: a column of dates or moments.
+        first: a day on or before most rows'.
+        last: a day on or after most rows'.
+        count: how many rows there are, about.
+    """
+    files = math.ceil(count / ROWS_A_FILE)
+    if files <= 1:
+        return rows
+    stretch = sf.floor(sf.date_diff(sf.col(day).cast("date"), sf.lit(first)) * files / ((last - first).days + 1))
+    bounded = sf.least(sf.greatest(stretch, sf.lit(0)), sf.lit(files - 1))
+    return rows.repartitionById(files, sf.coalesce(bounded, sf.lit(0)).cast("int"))

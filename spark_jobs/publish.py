@@ -2,7 +2,8 @@
 
 Silver before gold, so that gold is never ahead of what it was computed from, and each table of gold after those that it
 is computed from; tables that are not are committed at once. A table that this step has committed already is left alone,
-so a run that was killed between two commits goes on where it stopped.
+so a run that was killed between two commits goes on where it stopped. A table that there is not yet is made of its
+candidates' files as they are.
 """
 
 from __future__ import annotations
@@ -27,13 +28,12 @@ from spark_jobs.days import Span, in_spans, single_days
 from spark_jobs.delta_log import Commit
 from spark_jobs.gold_tables import SEAL, GoldTable, gold_tables
 from spark_jobs.job import BRONZE_TO_SILVER, SILVER_TO_GOLD, Job
-from spark_jobs.lake import distinct_dates
+from spark_jobs.lake import ROWS_A_FILE, distinct_dates
 from spark_jobs.receipts import Outcome, Receipt, TableReceipt
 from spark_jobs.silver_changes import columns, sealed
 from spark_jobs.transforms.changes import REMOVED
 from spark_jobs.transforms.newest import overlay
 
-ROWS_A_FILE = 50_000
 MOST_DAYS_REPLACED = 31  # more of them are merged into: few files hold none of them
 MOST_STRETCHES = 4  # of days that lie apart, each in a file of its own
 
@@ -129,8 +129,10 @@ def _commit(job: Job, publication: Publication, written: TableReceipt, before: S
     if not written.rows and not _must_seal(job, publication, before):
         return None
     contract = contracts.of_table(publication.table)
-    candidates = _candidates(job, publication)
     note = {"round": job.request.round, "rows": written.rows, **_note(publication, written, before)}
+    if written.version_before is None and written.rows:
+        return job.lake.adopt(contract, written.path, note=note)
+    candidates = _candidates(job, publication)
     if not written.replaces and job.lake.version(publication.table) == written.version_before:
         # no key of theirs is in the table, which is as it was when that was found: a plain append will do
         rows = candidates.select(*(name for name, _ in contract.columns))

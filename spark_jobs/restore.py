@@ -25,9 +25,8 @@ from spark_jobs.days import Span
 from spark_jobs.delta_log import Commit, read_commits
 from spark_jobs.expectations import Batch, evaluate, verdict
 from spark_jobs.job import Job
-from spark_jobs.lake import RETENTION_DAYS
+from spark_jobs.lake import RETENTION_DAYS, ROWS_A_FILE
 from spark_jobs.pipeline_kinds import PIPELINE_KINDS, Trend
-from spark_jobs.publish import ROWS_A_FILE
 from spark_jobs.published import PUBLISHING, Taken, committed, refused_with, taken
 from spark_jobs.quality_results import record
 from spark_jobs.receipts import Outcome, TableReceipt

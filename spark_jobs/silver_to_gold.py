@@ -7,15 +7,17 @@ exactly the rows that differ.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 
-from pyspark.sql import Observation
+from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as sf
 
 from contracts import contract as contracts
 from spark_jobs.bronze_to_silver import AT_ONCE
 from spark_jobs.gold_tables import REVENUE, SEAL, GoldTable, gold_tables
 from spark_jobs.gold_view import LINE_FACTS, GoldView, versions
-from spark_jobs.job import Job
+from spark_jobs.job import BRONZE_TO_SILVER, Job
+from spark_jobs.lake import in_stretches
 from spark_jobs.receipts import Outcome, TableReceipt
 from spark_jobs.silver_changes import sealed
 from spark_jobs.transforms.changes import REMOVED, changed_rows
@@ -71,9 +73,25 @@ def _write(job: Job, view: GoldView, table: GoldTable) -> TableReceipt:
     )
     path = f"candidates/{job.request.run_id}/{table.name}/{job.request.attempt}"
     columns = [name for name, _ in contracts.of_table(table.name).columns]
-    candidates = changed.withColumn("_run_id", sf.lit(job.request.run_id)).select(*columns, REMOVED)
-    # what a day changes is one file; a history is written by all cores
-    job.lake.write_candidates(candidates if base is None else candidates.coalesce(1), path)
+    candidates = changed.withColumn("_run_id", sf.lit(job.request.run_id))
+    if base is None:
+        # the files of a history become the table as they are, written by all cores
+        candidates = _in_stretches(job, table, candidates).select(*columns)
+    else:
+        candidates = candidates.select(*columns, REMOVED).coalesce(1)
+    job.lake.write_candidates(candidates, path)
     count = counted.get
     job.log.write("candidates_written", table=table.name, rows=count["rows"], path=path)
     return TableReceipt(table=table.name, version_before=base, version_after=base, path=path, **count)
+
+
+def _in_stretches(job: Job, table: GoldTable, rows: DataFrame) -> DataFrame:
+    """A history of many rows in files of a stretch of days each, as the silver table tells that it is like."""
+    if table.day is None or table.like is None:
+        return rows
+    held = job.receipts.of(BRONZE_TO_SILVER).table(table.like)
+    if held.first_day is None or held.last_day is None:
+        return rows
+    return in_stretches(
+        rows, table.day, date.fromisoformat(held.first_day), date.fromisoformat(held.last_day), held.rows
+    )

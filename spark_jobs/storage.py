@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -38,6 +39,9 @@ class Store(Protocol):
 
     def put(self, key: str, data: bytes) -> None:
         """Write the object."""
+
+    def copy(self, key: str, to: str) -> None:
+        """Copy an object within the store."""
 
     def names(self, folder: str) -> list[str]:
         """The names of the objects right under a folder."""
@@ -87,6 +91,10 @@ class S3Store:
     def put(self, key: str, data: bytes) -> None:
         """Write the object."""
         self._s3.put_object(Bucket=self._bucket, Key=key, Body=data)
+
+    def copy(self, key: str, to: str) -> None:
+        """Copy an object within the bucket, a large one in parts."""
+        self._s3.copy({"Bucket": self._bucket, "Key": key}, self._bucket, to)
 
     def names(self, folder: str) -> list[str]:
         """The names of the objects right under a folder."""
@@ -146,6 +154,12 @@ class FolderStore:
         path = self._folder / key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
+
+    def copy(self, key: str, to: str) -> None:
+        """Copy a file."""
+        path = self._folder / to
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self._folder / key, path)
 
     def names(self, folder: str) -> list[str]:
         """The names of the files right under a folder."""
