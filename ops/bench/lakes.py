@@ -67,12 +67,14 @@ class BenchLake:
 
     Attributes:
         sources: those that its runs take.
+        waived: expectations that may fail, as `contracts.waiving.result_name` writes them.
         around: called with each step's name and subject, and with what runs it.
     """
 
     spark: SparkSession
     folder: Path
     sources: Sequence[str]
+    waived: Sequence[str] = ()
     around: Callable[[str, Callable[[], None]], None] = field(default=lambda _, run: run())
 
     @property
@@ -129,6 +131,10 @@ class BenchLake:
             "fail_from": {"error": 1},
             "input_digest": f"{day.run_id}-{step}-{subject}",
             "sources": list(self.sources),
+            "waivers": [
+                {"id": name, "expectation": name, "reason": "bench", "by": "bench", "until": str(end)}
+                for name in self.waived
+            ],
         }
 
 

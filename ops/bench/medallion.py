@@ -24,6 +24,7 @@ from pyspark.sql import functions as sf
 
 from contracts import contract as contracts
 from contracts.contract import Contract
+from contracts.waiving import result_name
 from local.once import once
 from local.standins import tpch, vendor
 from ops.bench import bare_medallion
@@ -45,6 +46,8 @@ SQL = {
     "redshift_part_supply": tpch.PART_SUPPLY_SQL,
     "redshift_order_lines": tpch.ORDER_LINES_SQL,
 }
+# The company of the sample has no such days; one of ten times its size has.
+TOO_LARGE = (result_name("fct_daily_revenue_gold", "expect_column_values_to_be_between", "revenue_eur"),)
 # The flags of a JVM that works for a minute: unlike a day's jobs, it earns back what its second compiler costs.
 JAVA = "-XX:+UseParallelGC -Xss4m -Duser.timezone=UTC"
 
@@ -94,7 +97,7 @@ def by_the_platform(spark: SparkSession, sources: Sources, folder: Path, names: 
         return rows.withColumns({"_file": sf.lit(None).cast("string"), "_received_at": sf.col("updated_at")})
 
     content = sources.rates.read_bytes()
-    lake = BenchLake(spark=spark, folder=folder, sources=names, around=timed)
+    lake = BenchLake(spark=spark, folder=folder, sources=names, waived=TOO_LARGE, around=timed)
     key = f"{vendor.PREFIX}{sources.rates.name}"
     lake.store.put(key, content)
     file = {"key": key, "etag": None, "size": len(content), "modified_at": sources.received_at}
