@@ -117,7 +117,7 @@ def sales(job: Job, contract: Contract) -> DataFrame | None:
 
 
 def _lines(orders: DataFrame) -> DataFrame:
-    numbers = sf.explode(sf.sequence(sf.lit(1), sf.lit(LINES_AN_ORDER))).cast("int")
+    numbers = sf.explode(sf.sequence(sf.lit(1), sf.lit(LINES_AN_ORDER)))
     lines = orders.withColumn("line_number", numbers)
     quantity = (sf.col("id") % 50 + 1).cast("decimal(15,2)")
     return lines.withColumn("id", sf.col("id") * LINES_AN_ORDER + sf.col("line_number")).select(
