@@ -157,7 +157,7 @@ def session(scratch: Path) -> SparkSession:
 
 def main() -> None:
     """Race on each system of the argument, JSON of system to port."""
-    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    os.environ |= {"SPARK_LOCAL_IP": "127.0.0.1", "AWS_DEFAULT_REGION": "eu-west-1"}
     with tempfile.TemporaryDirectory() as name, mock_aws():
         folder = Path(name)
         spark = session(folder / "scratch")
