@@ -259,6 +259,8 @@ def _in_stretches(table: SilverTable, rows: DataFrame) -> DataFrame:
     """A history of many rows in files of a stretch of days each, which become the table as they are."""
     if table.date is None:
         return rows
+    if table.settle is not None:
+        rows = rows.persist()  # read twice, and Python workers made its tokens
     day = sf.col(table.date).cast("date")
     held = rows.agg(sf.min(day), sf.max(day), sf.count("*")).first()
     assert held is not None  # noqa: S101 (an aggregate has a row)

@@ -22,5 +22,6 @@ def _nothing_stays_in_spark(request):
     spark = request.getfixturevalue("spark") if "spark" in request.fixturenames else None
     yield
     if spark is not None:
-        spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
-        spark.catalog.clearCache()
+        from ops.bench.lakes import forget
+
+        forget(spark)

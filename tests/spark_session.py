@@ -12,6 +12,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from local.emr.jars import lean_spark_home
+from local.emr.spark_settings import FORGETFUL
 
 # py4j drops sockets for the collector to close, whenever that runs
 quiet = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -49,10 +50,7 @@ def new_session(**more: str) -> SparkSession:
         "spark.sql.ansi.enabled": "true",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        # nobody looks at the plans of tests that have ended, and a thousand of them fill the heap
-        "spark.sql.ui.retainedExecutions": "5",
-        "spark.ui.retainedJobs": "5",
-        "spark.ui.retainedStages": "5",
+        **FORGETFUL,
         **more,
     }.items():
         builder = builder.config(name, value)

@@ -26,6 +26,9 @@ JAVA_OPTIONS = (
     "-XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote -XX:+UseParallelGC -Xss4m -Duser.timezone=UTC"
 )
 
+# The plans of jobs that have ended, which nobody can look at without the UI, would fill the heap.
+FORGETFUL = {"spark.sql.ui.retainedExecutions": "5", "spark.ui.retainedJobs": "5", "spark.ui.retainedStages": "5"}
+
 S3A = "org.apache.hadoop.fs.s3a"
 
 
@@ -101,10 +104,7 @@ def spark_settings(*, jars: Path, scratch: Path, endpoint_url: str, region: str,
         "spark.driver.bindAddress": LOOPBACK,
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        # The plans of jobs that have ended, which nobody can look at without the UI, would fill the heap.
-        "spark.sql.ui.retainedExecutions": "5",
-        "spark.ui.retainedJobs": "5",
-        "spark.ui.retainedStages": "5",
+        **FORGETFUL,
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.sql.session.timeZone": "UTC",

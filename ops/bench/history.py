@@ -88,7 +88,7 @@ def orders(job: Job, _: Contract) -> DataFrame:
         sf.concat(sf.lit("Clerk#"), (sf.col("id") % 1000).cast("string")).alias("clerk"),
         sf.lit(0).alias("ship_priority"),
         sf.sha2(sf.col("id").cast("string"), 256).alias("comment"),
-        _currency().alias("currency"),
+        _currency("id").alias("currency"),
         "updated_at",
         *_as_received(),
     )
@@ -118,15 +118,16 @@ def sales(job: Job, contract: Contract) -> DataFrame | None:
 
 def _lines(orders: DataFrame) -> DataFrame:
     numbers = sf.explode(sf.sequence(sf.lit(1), sf.lit(LINES_AN_ORDER)))
-    lines = orders.withColumn("line_number", numbers)
+    lines = orders.withColumnRenamed("id", "order_id").withColumn("line_number", numbers)
     quantity = (sf.col("id") % 50 + 1).cast("decimal(15,2)")
-    return lines.withColumn("id", sf.col("id") * LINES_AN_ORDER + sf.col("line_number")).select(
-        ((sf.col("id") - sf.col("line_number")) / LINES_AN_ORDER).cast("bigint").alias("order_id"),
+    product = sf.col("id") * 7919 % PRODUCTS
+    return lines.withColumn("id", sf.col("order_id") * LINES_AN_ORDER + sf.col("line_number")).select(
+        "order_id",
         "line_number",
-        (sf.col("id") * 7919 % PRODUCTS + 1).alias("product_id"),
-        (sf.col("id") * 7919 % PRODUCTS % SUPPLIERS + 1).alias("supplier_id"),
+        (product + 1).alias("product_id"),
+        (product % SUPPLIERS + 1).alias("supplier_id"),
         sf.col("of").alias("order_date"),
-        _currency((sf.col("id") - sf.col("line_number")) / LINES_AN_ORDER).alias("currency"),
+        _currency("order_id").alias("currency"),
         quantity.alias("quantity"),
         (quantity * 3).cast("decimal(15,2)").alias("extended_price"),
         sf.lit(0.05).cast("decimal(15,2)").alias("discount"),
@@ -155,9 +156,8 @@ def _placed_or_corrected(job: Job) -> DataFrame:
     return new.unionByName(before.withColumns({"corrected": sf.lit(True), "updated_at": evening}))
 
 
-def _currency(order: Column | None = None) -> Column:
-    number = sf.col("id") if order is None else order
-    return sf.array(*map(sf.lit, CURRENCIES))[(number % len(CURRENCIES)).cast("int")]
+def _currency(order: str) -> Column:
+    return sf.array(*map(sf.lit, CURRENCIES))[(sf.col(order) % len(CURRENCIES)).cast("int")]
 
 
 def _supplier() -> Column:
