@@ -24,7 +24,7 @@ from contracts import contract as contracts
 from contracts.contract import Contract
 from contracts.errors import ReceiptMissingError
 from spark_jobs.bronze_to_silver import AT_ONCE, silver_tables
-from spark_jobs.days import Span, in_spans, single_days
+from spark_jobs.days import in_spans, single_days
 from spark_jobs.delta_log import Commit
 from spark_jobs.gold_tables import SEAL, GoldTable, gold_tables
 from spark_jobs.job import BRONZE_TO_SILVER, SILVER_TO_GOLD, Job
@@ -35,7 +35,7 @@ from spark_jobs.transforms.changes import REMOVED
 from spark_jobs.transforms.newest import overlay
 
 MOST_DAYS_REPLACED = 31  # more of them are merged into: few files hold none of them
-MOST_STRETCHES = 4  # of days that lie apart, each in a file of its own
+MOST_DAYS_APART = 4  # the latest, each in a file of its own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,13 +144,13 @@ def _commit(job: Job, publication: Publication, written: TableReceipt, before: S
     if publication.date:
         days = _days_of(written) or distinct_dates(candidates, publication.date)
         if len(days) <= MOST_DAYS_REPLACED:
-            return _replace_days(job, publication, publication.date, single_days(days), written.rows, note)
+            return _replace_days(job, publication, publication.date, sorted(days), written.rows, note)
         prune = in_spans(f"t.{publication.date}", single_days(days))
     return job.lake.merge(candidates, contract, clauses=_clauses(contract, publication), prune=prune, note=note)
 
 
 def _replace_days(
-    job: Job, publication: Publication, day: str, spans: Sequence[Span], count: int, note: Mapping[str, Any]
+    job: Job, publication: Publication, day: str, days: Sequence[date], count: int, note: Mapping[str, Any]
 ) -> Commit:
     """Commit the days that the candidates speak of, as they are from now on, in place of what the table holds of them.
 
@@ -158,7 +158,7 @@ def _replace_days(
     day, a single file comes to hold all days, and each run rewrites it. Here what a file holds of other days goes into
     a file of its own, and the new ones hold the days of this run.
     """
-    contract = contracts.of_table(publication.table)
+    contract, spans = contracts.of_table(publication.table), single_days(days)
     candidates = _candidates(job, publication)
     names, key = [name for name, _ in contract.columns], list(contract.key)
     current = job.lake.read_days(publication.table, job.lake.version(publication.table), day, spans)
@@ -172,23 +172,23 @@ def _replace_days(
     if publication.may_remove:
         rows = rows.where(~sf.col(REMOVED))
     replacing = in_spans(day, spans) if current is not None and spans else None
-    laid_out = _laid_out(rows, day, key, spans, count)
+    laid_out = _laid_out(rows, day, key, days, count)
     return job.lake.append(laid_out.select(*names), publication.table, note=note, replacing=replacing)
 
 
-def _laid_out(rows: DataFrame, day: str, key: Sequence[str], spans: Sequence[Span], count: int) -> DataFrame:
+def _laid_out(rows: DataFrame, day: str, key: Sequence[str], days: Sequence[date], count: int) -> DataFrame:
     """The rows in files that each hold a stretch of days, so that later reads skip what they do not ask for.
 
-    A few rows whose days lie apart go into a file for each of the latest stretches, and one for what is older: in a
-    single file they would be read for all the days between.
+    A few rows go into a file for each of the latest days, and one for what is older: the next run corrects some of the
+    latest day, and would read the days that share its file.
     """
     if count > ROWS_A_FILE:
         return rows.repartitionByRange(math.ceil(count / ROWS_A_FILE), day, *key)
-    latest = [first for first, _ in spans[1:]][-MOST_STRETCHES + 1 :]
+    latest = days[1:][-MOST_DAYS_APART + 1 :]
     if not latest:
         return rows.hint("rebalance")
-    stretch = reduce(Column.__add__, ((sf.col(day) >= sf.lit(first)).cast("int") for first in latest))
-    return rows.repartitionById(len(latest) + 1, stretch)
+    file = reduce(Column.__add__, ((sf.col(day) >= sf.lit(first)).cast("int") for first in latest))
+    return rows.repartitionById(len(latest) + 1, file)
 
 
 def _candidates(job: Job, publication: Publication) -> DataFrame:
