@@ -1,8 +1,8 @@
 """The same day's rows onto one day of history and onto a hundred: what the day costs, step by step.
 
 Both lakes are made by the very jobs, have the same customers, products and currencies, and differ in how many days they
-hold. A day brings new orders and their lines, corrections of some of the day before, opportunities new and changed, and
-the ECB's rates.
+hold: a first load brings them, but for the last thirty, which come in runs of their own. A day brings new orders and
+their lines, corrections of some of the day before, opportunities new and changed, and the ECB's rates.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from pyspark.sql import functions as sf
 from contracts.contract import Contract
 from local.once import once
 from local.standins import vendor
-from ops.bench.lakes import BenchLake, Day, reading
+from ops.bench.lakes import BenchLake, Day, Reader, reading
 from ops.bench.meter import Cost, Meter
 from ops.bench.session import new_session
 from ops.package import ROOT
@@ -40,6 +40,7 @@ SOURCES = (
     "salesforce_opportunities",
 )
 LAST_DAY = datetime.date(2026, 7, 30)  # of the history; the day that is measured is the next
+DAILY_RUNS = 30  # at the end of a history
 ORDERS_A_DAY, CUSTOMERS, CORRECTED_ONE_IN = 5_000, 2_000, 20
 LINES_AN_ORDER, PRODUCTS, SUPPLIERS = 2, 2_000, 20
 CURRENCIES = ("EUR", "USD", "GBP", "JPY", "BRL")
@@ -51,19 +52,26 @@ _ID = "lpad(conv(id, 10, 36), 18, '0')"
 
 
 def days_of(count: int) -> list[Day]:
-    """The last days of the history, so many, and the day to measure.
+    """The runs of a history of so many days, and the day to measure.
 
-    Their runs are opened in days to come, a day apart: whatever the log holds is older then, as in a life of days.
+    They are opened in days to come, a day apart: whatever the log holds is older then, as in a life of days.
     """
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
-    dates = [LAST_DAY - n * _DAY for n in reversed(range(count))] + [LAST_DAY + _DAY]
-    return [Day(date=day, opened_at=now + (2 + n) * _DAY) for n, day in enumerate(dates)]
+    daily = min(DAILY_RUNS, count - 1)
+    dates = [LAST_DAY - n * _DAY for n in reversed(range(daily + 1))] + [LAST_DAY + _DAY]
+    return [Day(date=day, opened_at=now + (2 + n) * _DAY, whole=n == 0) for n, day in enumerate(dates)]
 
 
-def deliver(lake: BenchLake, day: Day, *, first: bool) -> Day:
-    """The day with the vendor's file for it in the lake, where the vendor has one."""
+def deliver(lake: BenchLake, day: Day, count: int) -> Day:
+    """The day with the vendor's file for it in the lake, where the vendor has one.
+
+    Args:
+        lake: where the file goes.
+        day: the day; a first load's file begins some days before the history.
+        count: of the history's days.
+    """
     lines = vendor.history()
-    after = day.date - (RATES_BEFORE if first else 1) * _DAY
+    after = _first_day(count) - RATES_BEFORE * _DAY if day.whole else day.date - _DAY
     rows = [line for line in lines[1:] if str(after) < line[:10] <= str(day.date)]
     if not rows:
         return day
@@ -71,12 +79,22 @@ def deliver(lake: BenchLake, day: Day, *, first: bool) -> Day:
     key = f"{vendor.PREFIX}eurofxref-{day.date}.csv"
     lake.store.put(key, content.encode())
     file = {"key": key, "etag": None, "size": len(content), "modified_at": f"{day.date}T16:00:00Z"}
-    return Day(date=day.date, opened_at=day.opened_at, files=[file])
+    return replace(day, files=[file])
 
 
-def orders(job: Job, _: Contract) -> DataFrame:
-    """The orders that were placed or corrected on the day: every twentieth is corrected a day later."""
-    return _placed_or_corrected(job).select(
+def readers(count: int) -> dict[str, Reader]:
+    """The readers of the sources of a history of so many days, by kind."""
+    first = _first_day(count)
+    return {
+        "snowflake": lambda job, _: orders(_placed_or_corrected(job, first)),
+        "redshift": lambda job, contract: sales(job, contract, first),
+        "salesforce": lambda job, _: opportunities(job, first),
+    }
+
+
+def orders(placed: DataFrame) -> DataFrame:
+    """Orders as Snowflake holds them: every twentieth is corrected a day later."""
+    return placed.select(
         sf.col("id").alias("order_id"),
         (sf.col("id") * 7919 % CUSTOMERS + 1).alias("customer_id"),
         sf.when(sf.col("corrected"), "F").otherwise("O").alias("order_status"),
@@ -94,10 +112,10 @@ def orders(job: Job, _: Contract) -> DataFrame:
     )
 
 
-def sales(job: Job, contract: Contract) -> DataFrame | None:
-    """The lines of the day's orders; products and who supplies them come once."""
+def sales(job: Job, contract: Contract, first: datetime.date) -> DataFrame | None:
+    """The lines of the run's orders; products and who supplies them come once."""
     if contract.source_name == "redshift_order_lines":
-        return _lines(_placed_or_corrected(job))
+        return _lines(_placed_or_corrected(job, first))
     if job.lake.version(contract.table) is not None:
         return None
     products = job.lake.spark.range(1, PRODUCTS + 1, 1, 2).withColumns(
@@ -141,19 +159,32 @@ def _lines(orders: DataFrame) -> DataFrame:
     )
 
 
-def _placed_or_corrected(job: Job) -> DataFrame:
-    """The orders of the day, and every twentieth of the day before."""
-    day = job.request.data_date
-    number = (day - _EPOCH).days
+def _placed_or_corrected(job: Job, first: datetime.date) -> DataFrame:
+    """The orders that were placed in the run's days, which begin with `first` in a first load, or corrected in them."""
+    made = _made_or_changed(job, first, ORDERS_A_DAY)
+    ids = made.where(f"new OR id % {CORRECTED_ONE_IN} = 0")
+    corrected = (sf.col("id") % CORRECTED_ONE_IN == 0) & ~sf.col("latest")
+    noon, evening = (sf.make_dt_interval(hours=sf.lit(hours)) for hours in (12, 24 + 18))
+    updated = sf.col("of").cast("timestamp") + sf.when(corrected, evening).otherwise(noon)
+    return ids.select("id", "of", corrected.alias("corrected"), updated.alias("updated_at"))
 
-    def placed(number: int) -> DataFrame:
-        ids = job.lake.spark.range(number * ORDERS_A_DAY + 1, (number + 1) * ORDERS_A_DAY + 1, 1, 2)
-        return ids.withColumn("of", sf.lit(_EPOCH + number * _DAY))
 
-    noon, evening = (sf.lit(f"{day} {hour}:00:00").cast("timestamp") for hour in (12, 18))
-    new = placed(number).withColumns({"corrected": sf.lit(False), "updated_at": noon})
-    before = placed(number - 1).where(f"id % {CORRECTED_ONE_IN} = 0")
-    return new.unionByName(before.withColumns({"corrected": sf.lit(True), "updated_at": evening}))
+def _made_or_changed(job: Job, first: datetime.date, a_day: int) -> DataFrame:
+    """What was made in the run's days or on the day before, so many a day.
+
+    Returns:
+        `id`, `of` the day, `new` in the run's days, of the `latest` of them.
+    """
+    last = job.request.data_date
+    start = last if job.request.interval_start else first
+    number = sf.expr(f"(id - 1) DIV {a_day}").cast("int")
+    ids = job.lake.spark.range(((start - _EPOCH).days - 1) * a_day + 1, ((last - _EPOCH).days + 1) * a_day + 1, 1, 2)
+    dated = ids.withColumn("of", sf.date_add(sf.lit(_EPOCH), number))
+    return dated.withColumns({"new": sf.col("of") >= sf.lit(start), "latest": sf.col("of") == sf.lit(last)})
+
+
+def _first_day(count: int) -> datetime.date:
+    return LAST_DAY - (count - 1) * _DAY
 
 
 def _currency(order: str) -> Column:
@@ -168,27 +199,24 @@ def _as_received() -> tuple[Column, Column]:
     return sf.lit(None).cast("string").alias("_file"), sf.col("updated_at").alias("_received_at")
 
 
-def opportunities(job: Job, _: Contract) -> DataFrame:
-    """The opportunities that were created on the day, and those of the day before, now won."""
-    day = job.request.data_date
-    last = ((day - _EPOCH).days + 1) * OPPORTUNITIES_A_DAY
-    ids = job.lake.spark.range(last - 2 * OPPORTUNITIES_A_DAY, last, 1, 1)
-    new = sf.col("id") >= last - OPPORTUNITIES_A_DAY
-    created = sf.when(new, sf.lit(day)).otherwise(sf.lit(day - _DAY)).cast("timestamp")
-    return ids.select(
+def opportunities(job: Job, first: datetime.date) -> DataFrame:
+    """The opportunities that were created in the run's days, and those of the day before them: won a day later."""
+    won, created = ~sf.col("latest"), sf.col("of").cast("timestamp")
+    changed = created + sf.make_dt_interval(days=won.cast("int"), hours=sf.lit(12))
+    return _made_or_changed(job, first, OPPORTUNITIES_A_DAY).select(
         sf.expr(_ID).alias("Id"),
         sf.expr(_ID).alias("AccountId"),
-        sf.when(new, "Prospecting").otherwise("Closed Won").alias("StageName"),
+        sf.when(won, "Closed Won").otherwise("Prospecting").alias("StageName"),
         sf.col("id").cast("decimal(15,2)").alias("Amount"),
         sf.lit("EUR").alias("CurrencyIsoCode"),
-        sf.lit(day + 30 * _DAY).alias("CloseDate"),
-        (~new).alias("IsClosed"),
-        (~new).alias("IsWon"),
+        sf.date_add("of", 30).alias("CloseDate"),
+        won.alias("IsClosed"),
+        won.alias("IsWon"),
         sf.lit(False).alias("IsDeleted"),
         created.alias("CreatedDate"),
-        sf.lit(f"{day} 12:00:00").cast("timestamp").alias("SystemModstamp"),
+        changed.alias("SystemModstamp"),
         sf.lit(None).cast("string").alias("_file"),
-        sf.lit(f"{day} 12:00:00").cast("timestamp").alias("_received_at"),
+        changed.alias("_received_at"),
     )
 
 
@@ -196,10 +224,7 @@ def main() -> None:
     """`history.py ROUNDS DAYS...`: the costs of the day, for each history, round and step, as JSON."""
     rounds, histories = int(sys.argv[1]), [int(each) for each in sys.argv[2:]]
     costs: dict[str, list[dict[str, Any]]] = {str(count): [] for count in histories}
-    with (
-        tempfile.TemporaryDirectory() as scratch,
-        reading({"snowflake": orders, "redshift": sales, "salesforce": opportunities}),
-    ):
+    with tempfile.TemporaryDirectory() as scratch:
         spark = new_session(Path(scratch), driver_memory="3g", spark__ui__retainedStages="10000")
         made = {count: once(_home(count), partial(_make, spark, count)) for count in histories}
         for turn in range(rounds + 1):
@@ -215,9 +240,10 @@ def main() -> None:
 
 def _make(spark: SparkSession, count: int, folder: Path) -> None:
     lake = BenchLake(spark=spark, folder=folder, sources=SOURCES)
-    for number, day in enumerate(days_of(count)[:-1]):
-        lake.run(deliver(lake, day, first=number == 0))
-        sys.stderr.write(f"a history of {count} days: {day.date} made\n")
+    with reading(readers(count)):
+        for day in days_of(count)[:-1]:
+            lake.run(deliver(lake, day, count))
+            sys.stderr.write(f"a history of {count} days: {day.date} made\n")
 
 
 def _measured(spark: SparkSession, made: Path, folder: Path, count: int) -> dict[str, Cost]:
@@ -230,7 +256,8 @@ def _measured(spark: SparkSession, made: Path, folder: Path, count: int) -> dict
 
     lake = BenchLake(spark=spark, folder=folder, sources=SOURCES, around=measure)
     before = _commits(folder)
-    lake.run(deliver(lake, days_of(count)[-1], first=False))
+    with reading(readers(count)):
+        lake.run(deliver(lake, days_of(count)[-1], count))
     for commit in _commits(folder) - before:
         table = str(commit.parent.parent.relative_to(folder))
         actions = [json.loads(line) for line in commit.read_text().splitlines()]
