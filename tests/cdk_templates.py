@@ -1,7 +1,9 @@
 """The synthesized templates of every stage, once per test process, and small questions to ask of them."""
 
+import atexit
 import fnmatch
 import json
+import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -32,9 +34,10 @@ def synthesize(stage: str, out: Path, keys: artifacts.Artifacts = KEYS) -> dict[
 
 @cache
 def folder(stage: str) -> Path:
-    out = Path(tempfile.mkdtemp(prefix="assay-synth-"))
-    synthesize(stage, out)
-    return out
+    out = tempfile.mkdtemp(prefix="assay-synth-")
+    atexit.register(shutil.rmtree, out)
+    synthesize(stage, Path(out))
+    return Path(out)
 
 
 @cache
