@@ -1,7 +1,7 @@
 """The same day's rows onto one day of history and onto a hundred: what the day costs, step by step.
 
 Both lakes are made by the very jobs, have the same customers, products and currencies, and differ in how many days they
-hold: a first load brings them, but for the last thirty, which come in runs of their own. A day brings new orders and
+hold: a first load brings them, but for the last ten, which come in runs of their own. A day brings new orders and
 their lines, corrections of some of the day before, opportunities new and changed, and the ECB's rates.
 """
 
@@ -40,7 +40,7 @@ SOURCES = (
     "salesforce_opportunities",
 )
 LAST_DAY = datetime.date(2026, 7, 30)  # of the history; the day that is measured is the next
-DAILY_RUNS = 30  # at the end of a history
+DAILY_RUNS = 10  # at the end of a history
 ORDERS_A_DAY, CUSTOMERS, CORRECTED_ONE_IN = 5_000, 2_000, 20
 LINES_AN_ORDER, PRODUCTS, SUPPLIERS = 2, 2_000, 20
 CURRENCIES = ("EUR", "USD", "GBP", "JPY", "BRL")
