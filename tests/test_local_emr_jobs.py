@@ -93,11 +93,13 @@ def test_nothing_of_a_job_is_left_for_the_next(cloud: Cloud) -> None:
         "spark.sparkContext._jsc.hadoopConfiguration().set('left', '1')\n"
         "spark.range(1).select(F.udf(lambda x: os.environ.setdefault('LEFT', '1'))('id')).collect()\n"
         "os.environ['LEFT'] = '1'; os.chdir('/'); sys.path.insert(0, '/left')\n"
+        "frames = [spark.range(3) for _ in range(500)]\n"
         "spark.stop()\n"
     )
     seen = cloud.run(
         SESSION + "import json, os, sys\n"
         "context = spark.sparkContext\n"
+        "lent = context._gateway.java_gateway_server.getGateway().getBindings()\n"
         "def fails(action):\n"
         "    try:\n"
         "        action()\n"
@@ -111,6 +113,7 @@ def test_nothing_of_a_job_is_left_for_the_next(cloud: Cloud) -> None:
         "  'table gone': fails(lambda: spark.table('left_table').count()),\n"
         "  'function gone': fails(lambda: spark.sql('select left(1)').collect()),\n"
         "  'cached': context._jsc.getPersistentRDDs().size(),\n"
+        "  'frames': lent.size() > 500,\n"
         "  'hadoop': context._jsc.hadoopConfiguration().get('left'),\n"
         "  'environment': os.environ.get('LEFT'),\n"
         "  'worker environment': spark.range(1).select(F.udf(lambda x: os.environ.get('LEFT'))('id')).first()[0],\n"
@@ -127,6 +130,7 @@ def test_nothing_of_a_job_is_left_for_the_next(cloud: Cloud) -> None:
         "table gone": True,
         "function gone": True,
         "cached": 0,
+        "frames": False,
         "hadoop": None,
         "environment": None,
         "worker environment": None,

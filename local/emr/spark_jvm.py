@@ -1,7 +1,8 @@
 """One JVM with Spark in it, and what is done to it between two jobs.
 
-Source: pyspark 4.1.1, java_gateway.py (how a gateway is started and joined); Spark 4.1.1, PythonGatewayServer (ends
-when its standard input does), SessionCatalog.reset, CacheManager, SharedState; Delta 4.2.0, DeltaLog.clearCache.
+Source: pyspark 4.1.1, java_gateway.py (how a gateway is started and joined); py4j 0.10.9, Gateway (what is lent to
+Python, by name); Spark 4.1.1, PythonGatewayServer (ends when its standard input does), SessionCatalog.reset,
+CacheManager, SharedState; Delta 4.2.0, DeltaLog.clearCache.
 """
 
 from __future__ import annotations
@@ -99,6 +100,10 @@ class SparkJvm:
         hadoop_conf = self._context.hadoopConfiguration()
         # Added as a resource, so that what a job changes is undone by clearing and reloading.
         hadoop_conf.addResource(self._jvm.org.apache.hadoop.conf.Configuration(hadoop_conf))
+        server: Any = self._gateway.java_gateway_server
+        self._lent = server.getGateway().getBindings()
+        self._own = self._jvm.java.util.HashSet(self._lent.keySet())
+        self._own.add(self._own._target_id)
 
     def warm_up(self, folder: Path, *, wanted: Callable[[], bool]) -> None:
         """Load the classes that a first job would wait for: S3A, Delta's write, read and merge.
@@ -209,6 +214,9 @@ class SparkJvm:
         # Spark never ends the threads that watched them: one a job, for as long as the JVM lives.
         for _, thread in self._threads("Idle Worker Monitor") if workers else []:
             thread.interrupt()
+        # A driver that ends does not give back what the JVM has lent it by name: its frames, with their plans and the
+        # tables that those broadcast, 14 MB a job.
+        self._lent.keySet().retainAll(self._own)
 
     def stop(self) -> None:
         """End the process; its shutdown hooks get a moment."""
