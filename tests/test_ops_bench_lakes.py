@@ -47,8 +47,8 @@ def run(module, *arguments):
 
 @pytest.mark.slow
 def test_the_script_and_the_jobs_make_equal_tables():
-    """The bench refuses to time them otherwise."""
-    found = run("medallion", "0.001", "0", *folders.FIRST_LOAD)
+    """The bench refuses to time them otherwise. With fewer than a hundred suppliers TPC-H has two prices of one offer."""
+    found = run("medallion", "0.01", "0", *folders.FIRST_LOAD)
     assert found["bare"]
     assert found["platform"]
 
