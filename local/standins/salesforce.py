@@ -177,7 +177,9 @@ def handler_of(org: Org) -> type[web.JsonHandler]:
                 return self.answer(403, [said])
             if org.fault("down"):
                 return self.answer(503, [{"message": "unavailable", "errorCode": "SERVER_UNAVAILABLE"}])
-            return self.answer(*self._found(url.path.removeprefix(_DATA), parse_qs(url.query)), records="records")
+            status, body = self._found(url.path.removeprefix(_DATA), parse_qs(url.query))
+            counted = "totalSize" in body and body["totalSize"] and not body["records"]
+            return self.answer(status, body, records="" if counted else "records")  # the pages that follow can be cut
 
         def _found(self, path: str, asked: Mapping[str, list[str]]) -> tuple[int, Any]:
             if path.strip("/") in ("query", "queryAll"):

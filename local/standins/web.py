@@ -52,8 +52,7 @@ class JsonHandler(BaseHTTPRequestHandler):
     def answer(self, status: int, body: Any, headers: Mapping[str, str] | None = None, *, records: str = "") -> None:
         """Send a body; `records` names its member that holds records."""
         data = json.dumps(body).encode()
-        page = records and records in body and (body[records] or not body.get("totalSize"))  # not a count of records
-        if page and self.faults.fault("truncated"):
+        if records and records in body and self.faults.fault("truncated"):
             data = data[: len(data) // 2]
         self.send_response(status)
         for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
