@@ -20,9 +20,18 @@ import boto3  # noqa: F401  # imported ahead of the job, as pyspark is
 import delta.tables  # noqa: F401
 import pyspark.sql.functions
 import pyspark.sql.types  # noqa: F401
+from py4j.java_gateway import java_import
 from pyspark import SparkConf, SparkContext
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
+
+# What pyspark names for each column of a plan. Unless told by full name, the JVM looks into each of 340 jars for such a
+# class in each package that pyspark imports, every time.
+BY_NAME = (
+    "org.apache.spark.sql.functions",
+    "org.apache.spark.api.python.PythonUtils",
+    "org.apache.spark.sql.api.python.PythonSQLUtils",
+)
 
 
 def main() -> None:
@@ -72,6 +81,8 @@ def attach(job: dict[str, Any]) -> SparkContext:
     gateway = launch_gateway()  # type: ignore[no-untyped-call]
     del os.environ["PYSPARK_GATEWAY_PORT"], os.environ["PYSPARK_GATEWAY_SECRET"]
     jvm: Any = gateway.jvm
+    for name in BY_NAME:
+        java_import(jvm, name)
     root = jvm.org.apache.spark.sql.classic.SparkSession.builder().getOrCreate()
     jsc = jvm.JavaSparkContext.fromSparkContext(root.sparkContext())
     conf = SparkConf(_jconf=jsc.getConf())  # a copy
