@@ -26,8 +26,9 @@ $(VENV)/.ready: $(UV) uv.lock pyproject.toml
 	@$(UV) sync --frozen
 	@touch $@
 
-build/jars/.ready: $(VENV)/.ready $(wildcard local/jars/*)
+build/jars/.ready: $(VENV)/.ready $(wildcard local/jars/*) local/emr/jars.py local/emr/class_archive.py local/emr/rehearsal.sql
 	@$(BIN)/python -m local.emr.jars build/jars
+	@$(BIN)/python -m local.emr.class_archive build/jars
 	@touch $@
 
 run: setup ## a first load and one more day on the laptop cloud

@@ -82,6 +82,11 @@ class Home:
         """What the cloud prints."""
         return self.path / "cloud.log"
 
+    @property
+    def spark_pid(self) -> Path:
+        """Where Spark's JVM says who it is, once it is warm."""
+        return self.path / "emr" / "spark.pid"
+
     def standin_log(self, name: str) -> Path:
         """What a source's stand-in prints."""
         return self.path / f"{name}.log"

@@ -19,6 +19,7 @@ from ops.errors import OpsError
 from ops.platform import Access, platform
 
 NEEDED_GB = 2.0
+SPARK_SECONDS = 180
 JARS = ROOT / "build" / "jars"
 # Clouds that this very process started, so that it can reap them.
 _started: dict[int, subprocess.Popen[bytes]] = {}
@@ -51,6 +52,20 @@ def up(say: Callable[[str], None], *, fresh: bool = False) -> None:
         except BaseException:
             down()
             raise
+
+
+def wait_for_spark() -> None:
+    """Wait until Spark is warm; jobs that come before wait for it too.
+
+    Raises:
+        OpsError: it does not start.
+    """
+    pid = Home.default().spark_pid
+    deadline = time.monotonic() + SPARK_SECONDS
+    while not pid.exists():
+        if time.monotonic() > deadline:
+            raise OpsError(f"Spark was not up after {SPARK_SECONDS} s: see {pid.parent / 'spark.log'}")
+        time.sleep(0.1)
 
 
 def check(home: Home, port: int) -> None:

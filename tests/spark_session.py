@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from local.emr.jars import lean_spark_home
-from local.emr.spark_settings import FORGETFUL
+from local.emr.spark_settings import FORGETFUL, java_options
 
 # py4j drops sockets for the collector to close, whenever that runs
 quiet = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -31,16 +30,14 @@ def new_session(**more: str) -> SparkSession:
         pytest.fail(f"Spark's jars are not in {JARS}: run `make setup`")
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    os.environ["SPARK_HOME"] = str(lean_spark_home(Path(tempfile.mkdtemp(prefix="spark-home-"))))
+    os.environ["SPARK_HOME"] = str(lean_spark_home(JARS))
     os.environ["TZ"] = "UTC"  # rows come back in local time
     time.tzset()
     builder = SparkSession.builder.master("local[2]").appName("assay tests")
     for name, value in {
         "spark.driver.extraClassPath": f"{JARS}/*",
         "spark.driver.memory": "2g",
-        # short jobs never earn back what the second compiler costs
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:MetaspaceSize=512m"
-        " -XX:+UseParallelGC",
+        "spark.driver.extraJavaOptions": java_options(JARS),
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
@@ -50,6 +47,8 @@ def new_session(**more: str) -> SparkSession:
         "spark.sql.ansi.enabled": "true",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
+        "spark.sql.ui.explainMode": "simple",
+        "spark.python.sql.dataFrameDebugging.enabled": "false",
         **FORGETFUL,
         **more,
     }.items():

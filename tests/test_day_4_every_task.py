@@ -210,7 +210,7 @@ def assert_one_redrive_ends(cloud, case, ended, before):
 
 
 def jvm():
-    return [int((Home.default().path / "emr" / "spark.pid").read_text())]
+    return [int(Home.default().spark_pid.read_text())]
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import signal
+import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import pytest
 from botocore.exceptions import ClientError
 from emr_cloud import ACCOUNT, REGION, ROOT, Cloud, allow, running_cloud, trust, until
 
+from local.emr.spark_settings import class_archive
 from local.emr.submit import run_with_spark_submit
 
 SESSION = "from pyspark.sql import SparkSession, functions as F\nspark = SparkSession.builder.getOrCreate()\n"
@@ -286,15 +288,24 @@ def test_a_cancelled_job_run_frees_spark(cloud: Cloud) -> None:
 
 
 def test_a_killed_driver_fails_its_job_run_and_spark_lives_on(cloud: Cloud) -> None:
-    jvm = cloud.pid("spark.pid")
     job_run_id = cloud.submit(ENDLESS)
-    os.kill(cloud.driver_of(job_run_id), signal.SIGKILL)
+    driver, jvm = cloud.driver_of(job_run_id), cloud.pid("spark.pid")
+    os.kill(driver, signal.SIGKILL)
     ended = cloud.wait(job_run_id)
     assert ended["state"] == "FAILED"
     assert ended["stateDetails"] == "Job failed: its driver was killed by SIGKILL. Start the job again."
     assert cloud.run(SESSION + "print(spark.range(4).count())") == 4
     assert cloud.pid("spark.pid") == jvm
     assert Path(f"/proc/{jvm}").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a process has mapped")
+def test_spark_starts_from_the_class_archive(cloud: Cloud) -> None:
+    assert cloud.run(SESSION + "print(spark.range(3).count())") == 3
+    archive = class_archive(ROOT / "build" / "jars")
+    assert str(archive) in Path(f"/proc/{cloud.pid('spark.pid')}/maps").read_text(encoding="utf-8"), (
+        "the archive is not there or does not fit the JVM: `python -m local.emr.class_archive build/jars` says why"
+    )
 
 
 def test_a_killed_jvm_fails_its_job_run_and_is_started_again(cloud: Cloud) -> None:

@@ -78,7 +78,7 @@ def install(*, endpoint_url: str, jars: Path, state_dir: Path, driver_memory: st
     )
     events = Events()
     service = EmrServerless(events)
-    spark = WarmSpark(settings=settings, folder=folder)
+    spark = WarmSpark(settings=settings, jars=jars, folder=folder)
     runner = Runner(service, spark, endpoint_url=endpoint_url, folder=folder)
     Api(service).register()
     return EmrService(service=service, events=events, spark=spark, runner=runner)

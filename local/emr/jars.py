@@ -29,20 +29,28 @@ def spark_home() -> Path:
     return Path(pyspark.__file__).parent
 
 
-def lean_spark_home(folder: Path) -> Path:
-    """The same Spark at `folder`, without the zipped copy of pyspark that every Python process would begin with.
+def lean_spark_home(jars: Path) -> Path:
+    """The same Spark, without the zipped copy of pyspark that every Python process would begin with.
 
     The installed package has bytecode and the zip has none: three to four processes, which a Python data source starts,
-    take a second and a half with it and three seconds without.
+    take a second and a half with it and three seconds without. It has no `conf`, which would be on the class path.
 
-    Source: Spark 4.1.1, PythonUtils.sparkPythonPath.
+    Args:
+        jars: the folder that `resolve` filled; the class archive fits what is at this place only.
+
+    Source: Spark 4.1.1, PythonUtils.sparkPythonPath, AbstractCommandBuilder.buildClassPath.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    return jars.resolve() / "spark"
+
+
+def _link_spark(jars: Path) -> None:
+    home = lean_spark_home(jars)
+    home.mkdir(exist_ok=True)
     for name in ("bin", "jars"):
-        link = folder / name
-        link.unlink(missing_ok=True)
-        link.symlink_to(spark_home() / name)
-    return folder
+        link, target = home / name, spark_home() / name
+        if not link.is_symlink() or link.readlink() != target:
+            link.unlink(missing_ok=True)
+            link.symlink_to(target)
 
 
 def java_executable() -> str:
@@ -74,7 +82,7 @@ def expected_digests() -> dict[str, str]:
 
 
 def resolve(folder: Path) -> list[Path]:
-    """Make `folder` hold exactly the pinned jars; does nothing when it does already.
+    """Make `folder` hold exactly the pinned jars, and a Spark for them; does nothing when it does already.
 
     Raises:
         JarsError: no Java, no network, or a jar that is not the pinned one.
@@ -83,6 +91,7 @@ def resolve(folder: Path) -> list[Path]:
     jars = [folder / name for name in sorted(expected)]
     stamp = folder / STAMP
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == definition_digest() and all(map(Path.is_file, jars)):
+        _link_spark(folder)
         return jars
     folder.mkdir(parents=True, exist_ok=True)
     stamp.unlink(missing_ok=True)
@@ -96,6 +105,7 @@ def resolve(folder: Path) -> list[Path]:
                 f"{jar.name} is not the pinned jar (its SHA-256 differs from local/jars/sha256.txt); "
                 f"remove {_cache_folder()}, check ASSAY_MAVEN_MIRROR, and run this again"
             )
+    _link_spark(folder)
     stamp.write_text(definition_digest(), encoding="utf-8")
     return jars
 

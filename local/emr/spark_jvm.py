@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from py4j.clientserver import ClientServer, JavaParameters, PythonParameters
+from py4j.protocol import Py4JError
 
 from local.emr.jars import lean_spark_home
 from local.emr.spark_settings import base_environment
@@ -40,7 +41,7 @@ class SparkJvm:
         secret: of that gateway.
     """
 
-    def __init__(self, *, settings: Mapping[str, str], folder: Path, log: Path) -> None:
+    def __init__(self, *, settings: Mapping[str, str], jars: Path, folder: Path, log: Path) -> None:
         """Start the process; `boot` waits for it."""
         folder.mkdir(parents=True, exist_ok=True)
         self._info = folder / "gateway"
@@ -48,17 +49,15 @@ class SparkJvm:
         self.log = log
         self.port = 0
         self.secret = ""
-        home = lean_spark_home(folder / "home")
-        configuration = folder / "conf"
-        configuration.mkdir(parents=True, exist_ok=True)
+        home = lean_spark_home(jars)
         options = [part for name, value in settings.items() for part in ("--conf", f"{name}={value}")]
         environment = {
             **base_environment(),
             "SPARK_HOME": str(home),
             "_PYSPARK_DRIVER_CONN_INFO_PATH": str(self._info),
             "SPARK_CONNECT_MODE": "0",
-            # An empty folder: the user's own spark-defaults have no say.
-            "SPARK_CONF_DIR": str(configuration),
+            # There is no such folder: the user's own spark-defaults have no say.
+            "SPARK_CONF_DIR": str(home / "conf"),
         }
         command = [str(home / "bin" / "spark-submit"), "--master", "local[2]", "--name", "assay", *options]
         with log.open("ab") as output:
@@ -71,7 +70,6 @@ class SparkJvm:
                 stderr=output,
                 start_new_session=True,
             )
-        (folder / "spark.pid").write_text(str(self.process.pid), encoding="utf-8")
 
     def boot(self) -> None:
         """Wait for the gateway and start the Spark context.
@@ -127,6 +125,17 @@ class SparkJvm:
         for step in steps:
             if wanted():
                 step()
+
+    def sql(self, statement: str) -> None:
+        """Run a statement to its end.
+
+        Raises:
+            SparkJvmError: it fails; how is in the message.
+        """
+        try:
+            self._spark.sql(statement).collectAsList()
+        except Py4JError as error:
+            raise SparkJvmError(f"{' '.join(statement.split())}: {str(error)[:1000]}") from error
 
     @property
     def alive(self) -> bool:
@@ -218,13 +227,13 @@ class SparkJvm:
         # tables that those broadcast, 14 MB a job.
         self._lent.keySet().retainAll(self._own)
 
-    def stop(self) -> None:
-        """End the process; its shutdown hooks get a moment."""
+    def stop(self, *, seconds: float = 5) -> None:
+        """End the process; what it does at its end gets a moment."""
         if self.process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 self.process.stdin.close()
         try:
-            self.process.wait(timeout=5)
+            self.process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -32,6 +32,17 @@ FORGETFUL = {"spark.sql.ui.retainedExecutions": "5", "spark.ui.retainedJobs": "5
 S3A = "org.apache.hadoop.fs.s3a"
 
 
+def class_archive(jars: Path) -> Path:
+    """Where the archive of Spark's classes is, beside the jars that it was made of."""
+    return jars.resolve() / "classes.jsa"
+
+
+def java_options(jars: Path) -> str:
+    """The flags of a JVM with Spark and the jars of `local.emr.jars`."""
+    archive = class_archive(jars)
+    return f"{JAVA_OPTIONS} -XX:SharedArchiveFile={archive}" if archive.is_file() else JAVA_OPTIONS
+
+
 def base_environment() -> dict[str, str]:
     """What every process of Spark starts from."""
     kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
@@ -99,11 +110,13 @@ def spark_settings(*, jars: Path, scratch: Path, endpoint_url: str, region: str,
     return {
         "spark.driver.memory": driver_memory,
         "spark.driver.extraClassPath": f"{jars.resolve()}/*",
-        "spark.driver.extraJavaOptions": JAVA_OPTIONS,
+        "spark.driver.extraJavaOptions": java_options(jars),
         "spark.driver.host": LOOPBACK,
         "spark.driver.bindAddress": LOOPBACK,
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
+        "spark.sql.ui.explainMode": "simple",  # written out for each query, whoever reads it
+        "spark.python.sql.dataFrameDebugging.enabled": "false",
         **FORGETFUL,
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
@@ -124,4 +137,7 @@ def spark_settings(*, jars: Path, scratch: Path, endpoint_url: str, region: str,
         "spark.hadoop.fs.s3a.path.style.access": "true",
         "spark.hadoop.fs.s3a.connection.ssl.enabled": str(endpoint_url.startswith("https:")).lower(),
         "spark.hadoop.fs.s3a.bucket.probe": "0",
+        "spark.hadoop.fs.s3a.performance.flags": "*",
+        "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",
+        "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
     }

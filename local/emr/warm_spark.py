@@ -30,6 +30,11 @@ class Ended:
     lost: str = ""
 
 
+def spark_pid(folder: Path) -> Path:
+    """The file that names the JVM, once that is warm."""
+    return folder / "spark.pid"
+
+
 class WarmSpark:
     """Runs Python drivers on a warm JVM.
 
@@ -37,9 +42,10 @@ class WarmSpark:
         jvm_starts: how often a JVM was started; 1 in a life without accidents.
     """
 
-    def __init__(self, *, settings: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, *, settings: Mapping[str, str], jars: Path, folder: Path) -> None:
         self.jvm_starts = 0
         self._settings = settings
+        self._jars = jars
         self._folder = folder
         self._spare = SpareDriver(folder / "drivers.log")
         self._changed = threading.Condition()
@@ -136,7 +142,9 @@ class WarmSpark:
         failed_starts = 0
         while not self._stopping and failed_starts < MAX_FAILED_STARTS:
             self.jvm_starts += 1
-            jvm = SparkJvm(settings=self._settings, folder=self._folder, log=self.log)
+            pid = spark_pid(self._folder)
+            pid.unlink(missing_ok=True)
+            jvm = SparkJvm(settings=self._settings, jars=self._jars, folder=self._folder, log=self.log)
             self._starting_or_up = jvm
             self._spare.prepare()
             try:
@@ -151,6 +159,7 @@ class WarmSpark:
                 jvm.process.wait()
                 continue
             failed_starts = 0
+            pid.write_text(str(jvm.process.pid), encoding="utf-8")
             with self._changed:
                 self._failure = ""
                 self._jvm = jvm
