@@ -18,7 +18,8 @@ from ops import run
 FIRST = datetime.date(2020, 5, 11)  # a Monday: a day of rates follows
 FOR_EVER = 100_000
 
-pytestmark = pytest.mark.slow
+# a system that is down is asked for minutes, by each of its sources
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 def held(laptop, system):

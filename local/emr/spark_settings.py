@@ -40,7 +40,10 @@ def class_archive(jars: Path) -> Path:
 def java_options(jars: Path) -> str:
     """The flags of a JVM with Spark and the jars of `local.emr.jars`."""
     archive = class_archive(jars)
-    return f"{JAVA_OPTIONS} -XX:SharedArchiveFile={archive}" if archive.is_file() else JAVA_OPTIONS
+    if not archive.is_file():
+        return JAVA_OPTIONS
+    # a JVM that it does not fit says so on standard output, among what a job prints
+    return f"{JAVA_OPTIONS} -XX:SharedArchiveFile={archive} -Xlog:cds=off -Xlog:cds+dynamic=off"
 
 
 def base_environment() -> dict[str, str]:
