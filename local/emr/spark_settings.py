@@ -140,6 +140,9 @@ def spark_settings(*, jars: Path, scratch: Path, endpoint_url: str, region: str,
         "spark.hadoop.fs.s3a.path.style.access": "true",
         "spark.hadoop.fs.s3a.connection.ssl.enabled": str(endpoint_url.startswith("https:")).lower(),
         "spark.hadoop.fs.s3a.bucket.probe": "0",
+        # One attempt writes to a folder and reads it once it is whole, so nobody asks who else is in it, and files may
+        # come into it one by one.
+        # Source: Hadoop 3.4.2, "Maximizing Performance when working with the S3A Connector", "S3A performance flags".
         "spark.hadoop.fs.s3a.performance.flags": "*",
         "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",
         "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
