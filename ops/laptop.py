@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from local.emr.jars import lean_spark_home
 from local.home import ACCOUNT, DEFAULT_PORT, REGION, ROOT, SECRET_ACCESS_KEY, CloudState, Home
 from local.processes import port_is_free, wait_for_port
 from ops import deploy
@@ -77,7 +78,7 @@ def check(home: Home, port: int) -> None:
     tools = subprocess.run(["sh", "ops/tools.sh"], cwd=ROOT, capture_output=True, text=True, check=False)
     if tools.returncode:
         raise OpsError(tools.stderr.strip().splitlines()[0].removeprefix("assay: "))
-    if not (JARS / ".ready").exists():
+    if not (JARS / ".ready").exists() or not lean_spark_home(JARS).exists():
         raise OpsError("Spark's jars are not there: run `make setup`")
     if home.is_held():
         raise OpsError(f"the laptop cloud is up already (home {home.path}): use it, or stop it with `assay down`")

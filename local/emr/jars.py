@@ -7,13 +7,12 @@ fetches them from Maven Central, or from the mirror in ASSAY_MAVEN_MIRROR, into 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-
-import pyspark
 
 DEFINITION = Path(__file__).parent.parent / "jars"
 STAMP = ".resolved"
@@ -25,8 +24,9 @@ class JarsError(Exception):
 
 
 def spark_home() -> Path:
-    """The Spark inside the pyspark package."""
-    return Path(pyspark.__file__).parent
+    """The Spark inside the pyspark package, found without its import."""
+    [folder] = importlib.util.find_spec("pyspark").submodule_search_locations  # type: ignore[union-attr, misc]
+    return Path(folder)
 
 
 def lean_spark_home(jars: Path) -> Path:
