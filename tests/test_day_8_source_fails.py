@@ -76,10 +76,6 @@ def with_password(laptop, system, password):
     return with_secret(laptop, system, password=password)
 
 
-def nobody_at_port(laptop, system, port):
-    return with_secret(laptop, system, port=int(port))
-
-
 @contextlib.contextmanager
 def column_renamed(laptop, system, column):
     """A column of the system's table has another name."""
@@ -145,7 +141,6 @@ FAILURES = [
     failure("snowflake", switched, "too_many", "SourceFailedError", "none from Snowflake"),
     failure("snowflake", switched, "refused", "SourceFailedError", "have its secret put right"),
     failure("snowflake", column_renamed, "clerk", "ContractViolationError", "clerk", source=ORDERS),
-    failure("redshift", nobody_at_port, "9", "SourceFailedError", "Redshift did not answer"),
     failure("redshift", with_password, "wrong-one", "SourceFailedError", "have its secret put right"),
     failure("redshift", column_renamed, "brand", "ContractViolationError", "brand", source=PRODUCTS),
 ]
