@@ -22,9 +22,9 @@ def demo() -> None:
     started = time.monotonic()
     with show.CONSOLE.status("starting") as status:
         laptop.up(lambda words: status.update(f"laptop cloud: {words}"), fresh=True)
-        status.update("laptop cloud: Spark")
-        laptop.wait_for_spark()
     try:
+        with show.CONSOLE.status("laptop cloud: Spark"):
+            laptop.wait_for_spark()
         target = platform("local")
         show.CONSOLE.print(f"laptop cloud up in {time.monotonic() - started:.0f} s")
         began = time.monotonic()
