@@ -47,8 +47,6 @@ def new_session(**more: str) -> SparkSession:
         "spark.sql.ansi.enabled": "true",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        "spark.sql.ui.explainMode": "simple",
-        "spark.python.sql.dataFrameDebugging.enabled": "false",
         **FORGETFUL,
         **more,
     }.items():

@@ -10,6 +10,7 @@ Source: Java 17, java(1), "Class Data Sharing", -XX:ArchiveClassesAtExit.
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -37,7 +38,8 @@ def write(jars: Path) -> Path:
             jars=jars, scratch=folder / "scratch", endpoint_url=NOWHERE, region="eu-west-1", driver_memory="1g"
         )
         settings |= {"spark.hadoop.fs.s3a.attempts.maximum": "1", "spark.hadoop.fs.s3a.retry.limit": "0"}
-        settings["spark.driver.extraJavaOptions"] += f" -XX:ArchiveClassesAtExit={archive} -Xlog:disable"
+        written = folder / archive.name
+        settings["spark.driver.extraJavaOptions"] += f" -XX:ArchiveClassesAtExit={written} -Xlog:disable"
         jvm = SparkJvm(settings=settings, jars=jars, folder=folder, log=folder / "spark.log")
         try:
             jvm.boot()
@@ -49,8 +51,9 @@ def write(jars: Path) -> Path:
                 jvm.sql("select * from parquet.`s3a://nowhere/rows`")
         finally:
             jvm.stop(seconds=WRITE_SECONDS)
-        if not archive.is_file():
+        if not written.is_file():
             raise SparkJvmError((folder / "spark.log").read_text(encoding="utf-8", errors="replace")[-1000:])
+        shutil.move(written, archive)
     return archive
 
 

@@ -27,7 +27,14 @@ JAVA_OPTIONS = (
 )
 
 # The plans of jobs that have ended, which nobody can look at without the UI, would fill the heap.
-FORGETFUL = {"spark.sql.ui.retainedExecutions": "5", "spark.ui.retainedJobs": "5", "spark.ui.retainedStages": "5"}
+# Nor is a plan written out in full for it, or the JVM told the line of Python that made each expression.
+FORGETFUL = {
+    "spark.sql.ui.retainedExecutions": "5",
+    "spark.ui.retainedJobs": "5",
+    "spark.ui.retainedStages": "5",
+    "spark.sql.ui.explainMode": "simple",
+    "spark.python.sql.dataFrameDebugging.enabled": "false",
+}
 
 S3A = "org.apache.hadoop.fs.s3a"
 
@@ -118,8 +125,6 @@ def spark_settings(*, jars: Path, scratch: Path, endpoint_url: str, region: str,
         "spark.driver.bindAddress": LOOPBACK,
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        "spark.sql.ui.explainMode": "simple",  # written out for each query, whoever reads it
-        "spark.python.sql.dataFrameDebugging.enabled": "false",
         **FORGETFUL,
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),

@@ -30,11 +30,6 @@ class Ended:
     lost: str = ""
 
 
-def spark_pid(folder: Path) -> Path:
-    """The file that names the JVM, once that is warm."""
-    return folder / "spark.pid"
-
-
 class WarmSpark:
     """Runs Python drivers on a warm JVM.
 
@@ -142,7 +137,7 @@ class WarmSpark:
         failed_starts = 0
         while not self._stopping and failed_starts < MAX_FAILED_STARTS:
             self.jvm_starts += 1
-            pid = spark_pid(self._folder)
+            pid = self._folder / "spark.pid"  # names the JVM, once that is warm
             pid.unlink(missing_ok=True)
             jvm = SparkJvm(settings=self._settings, jars=self._jars, folder=self._folder, log=self.log)
             self._starting_or_up = jvm
