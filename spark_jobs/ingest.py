@@ -61,7 +61,7 @@ def _ingest(job: Job, contract: Contract) -> Outcome:
     try:
         return _append_new_rows(job, contract)
     except (PySparkException, Py4JJavaError) as error:
-        if told := redshift.told_by_jdbc(error, contract.location):
+        if told := redshift.told_by_jdbc(error, contract):
             raise told from None
         raise
 
@@ -95,7 +95,7 @@ def _append_new_rows(job: Job, contract: Contract) -> Outcome:
     try:
         commit = job.lake.append(bronze, contract.table, note=note, statistics=_RUN_STATISTICS)
     except (PySparkException, Py4JJavaError) as error:
-        if told := told_by_a_task(error) or redshift.told_by_jdbc(error, contract.location):
+        if told := told_by_a_task(error) or redshift.told_by_jdbc(error, contract):
             raise told from None
         _quarantine_broken(job, contract, judged, rules)  # raises, if broken rows were the reason
         raise

@@ -136,7 +136,7 @@ def read_table(
         SourceUnavailableError: Redshift did not answer, or refused the secret twice.
     """
     spark, source = lake.spark, contract.source or {}
-    session = signed_in(contract.source_name, secret_arn, lambda secret: connect(spark, secret))
+    session = signed_in(contract.source_name, secret_arn, lambda secret: connect(spark, contract, secret))
     query = query_of(contract, start, end)
     try:
         check_columns(contract, session.columns(f"SELECT * FROM {contract.location} WHERE FALSE"))  # noqa: S608
@@ -149,7 +149,7 @@ def read_table(
         else:
             received = _by_ranges(spark, session.login, query, _ranges(contract, extent))
     except Py4JJavaError as error:
-        raise told_by_jdbc(error, contract.location) or error from None
+        raise told_by_jdbc(error, contract) or error from None
     finally:
         session.close()
     rows = typed(contract, received)
@@ -214,7 +214,7 @@ def login_of(secret: Mapping[str, Any]) -> Login:
     )
 
 
-def connect(spark: SparkSession, secret: Mapping[str, Any]) -> Session:
+def connect(spark: SparkSession, contract: Contract, secret: Mapping[str, Any]) -> Session:
     """A connection of the driver, by what the secret holds.
 
     Raises:
@@ -234,18 +234,18 @@ def connect(spark: SparkSession, secret: Mapping[str, Any]) -> Session:
     except Py4JJavaError as error:
         if error.java_exception.getClass().getSimpleName() == "ClassNotFoundException":
             raise InvalidRequestError(f"{DRIVER} is not on Spark's class path; see spark.conf of the stage") from None
-        raise told_by_jdbc(error, SYSTEM) or error from None
+        raise told_by_jdbc(error, contract) or error from None
     return Session(connection, login)
 
 
-def told_by_jdbc(error: BaseException, what: str) -> Exception | None:
+def told_by_jdbc(error: BaseException, contract: Contract) -> Exception | None:
     """What a failure of Spark or of a connection says of the database; None when it was not the database's.
 
     Its own message is never quoted: it can hold a row's values.
 
     Args:
         error: py4j's or Spark's.
-        what: what was asked for, for the sentence.
+        contract: what was asked for, for the sentence.
     Returns:
         CredentialsRefusedError where a sign-in was refused, else SourceUnavailableError.
     Source: PostgreSQL 18, Appendix A, "Error Codes"
@@ -253,6 +253,7 @@ def told_by_jdbc(error: BaseException, what: str) -> Exception | None:
     state = _sql_state(error)
     if state is None:
         return None
+    what = f"{contract.source_name} ({contract.location})"
     if state.startswith(_REFUSED):
         return CredentialsRefusedError(f"{SYSTEM} did not let us in (SQL state {state})")
     if state.startswith((_CANNOT_CONNECT, _SHUT_DOWN, _NO_RESOURCES)):
