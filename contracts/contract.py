@@ -166,6 +166,7 @@ def load(dataset: str, version: str | None = None) -> Contract:
     return _read(dataset, version or available[-1])
 
 
+@cache
 def load_all() -> tuple[Contract, ...]:
     """The latest contract of every dataset, by name."""
     return tuple(load(dataset) for dataset in datasets())
@@ -340,6 +341,7 @@ def _document(name: str, content: bytes) -> Any:
         raise ContractError(f"{name}: not JSON: {error}") from error
 
 
+@cache  # a zip's list of files is read once
 def _schemas() -> Traversable:
     return resources.files("contracts").joinpath("schemas")
 
