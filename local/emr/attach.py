@@ -7,6 +7,7 @@ is gone, so is the job. Run as a file; the project's own packages are not on its
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import shutil
@@ -44,8 +45,12 @@ def main() -> None:
     context = attach(job)
     try:
         run(job)
+    except SystemExit as ended:
+        if ended.code:
+            raise
     finally:
         shutil.rmtree(context._temp_dir, ignore_errors=True)
+    leave()
 
 
 def become(job: dict[str, Any]) -> None:
@@ -136,6 +141,18 @@ def run(job: dict[str, Any]) -> None:
     sys.modules["__main__"] = module
     code = compile(Path(job["entry_point"]).read_bytes(), job["entry_point"], "exec")
     exec(code, module.__dict__)  # noqa: S102  # running the job is what this process is for
+
+
+def leave() -> None:
+    """End well and at once: what the interpreter would take a tenth of a second to take apart ends with the process.
+
+    Source: Python 3.11, multiprocessing/process.py, which ends a forked process so.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for the job's threads
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":
