@@ -4,7 +4,7 @@ What a first load has written and checked is what its tables hold; to read it an
 load's time. The store copies each file to where the table is, and delta-rs, which can be told of files that there are,
 makes the table of them. S3's conditional put lets one of two writers make it.
 
-Source: Delta Transaction Log Protocol, "Add File", "Per-file Statistics"; deltalake 1.6.6,
+Source: Delta Transaction Log Protocol, "Add File", "Per-file Statistics", "Version Checksum File"; deltalake 1.6.6,
 transaction.create_table_with_add_actions.
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from contracts.errors import SourceUnavailableError
@@ -21,6 +21,7 @@ from spark_jobs.storage import Store
 if TYPE_CHECKING:
     import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
+FILES_SUMMED_UP = 50  # as Delta does
 LONGEST_TEXT = 32  # that the statistics hold; longer ones would have to be cut, the larger one upwards
 
 
@@ -47,7 +48,7 @@ def create_table(
     Raises:
         SourceUnavailableError: the files cannot be read or copied, or another has made the table.
     """
-    from deltalake import CommitProperties, Schema, Transaction
+    from deltalake import CommitProperties, Schema
     from deltalake.exceptions import DeltaError
     from deltalake.transaction import create_table_with_add_actions
 
@@ -61,11 +62,12 @@ def create_table(
             configuration=properties,
             storage_options=store.options(),
             commit_properties=CommitProperties(
-                custom_metadata={"userMetadata": note}, app_transactions=[Transaction(app_id=transaction, version=1)]
+                custom_metadata={"userMetadata": note}, app_transactions=[_transaction(transaction)]
             ),
         )
     except (DeltaError, OSError) as error:
         raise SourceUnavailableError(f"{table}: no table could be made of {candidates}: {error}") from error
+    _sum_up(store, table)
 
 
 def statistics(footer: pq.FileMetaData) -> dict[str, Any]:
@@ -90,6 +92,39 @@ def statistics(footer: pq.FileMetaData) -> dict[str, Any]:
             if _is_exact(first) and _is_exact(last):
                 smallest[name], largest[name] = _told(first), _told(last)
     return {"numRecords": footer.num_rows, "minValues": smallest, "maxValues": largest, "nullCount": nulls}
+
+
+def _transaction(name: str) -> Any:
+    """The transaction as of now: Delta forgets one without a time at once, where a table says how long to keep them."""
+    from deltalake import Transaction
+
+    return Transaction(app_id=name, version=1, last_updated=int(datetime.now(UTC).timestamp() * 1000))
+
+
+def _sum_up(store: Store, table: str) -> None:
+    """Write beside the commit what the table is as a whole, so that Spark need not lay that out for its next commit.
+
+    delta-rs leaves this file out, which any writer may; an append to the table then costs Spark four times as much.
+    """
+    commit = store.get(f"{table}/_delta_log/{0:020}.json")
+    assert commit is not None  # noqa: S101  # it was just made
+    found: dict[str, list[Any]] = {"add": []}
+    for action in map(json.loads, commit.splitlines()):
+        for kind, content in action.items():
+            found.setdefault(kind, []).append(content)
+    files = [{**each, "dataChange": False} for each in found["add"]]
+    summary = {
+        "tableSizeBytes": sum(each["size"] for each in files),
+        "numFiles": len(files),
+        "numMetadata": 1,
+        "numProtocol": 1,
+        "metadata": found["metaData"][0],
+        "protocol": found["protocol"][0],
+        "setTransactions": found["txn"],
+        "domainMetadata": [],
+        **({"allFiles": files} if len(files) <= FILES_SUMMED_UP else {}),
+    }
+    store.put(f"{table}/_delta_log/{0:020}.crc", json.dumps(summary).encode())
 
 
 def _added(store: Store, table: str, candidates: str) -> list[Any]:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -62,8 +63,8 @@ def test_the_log_is_that_of_a_commit_of_the_pipeline(tmp_path, candidates):
     table = DeltaTable(str(tmp_path / "gold/t"))
     assert (table.protocol().min_reader_version, table.protocol().min_writer_version) == (1, 2)
     assert table.metadata().configuration == PROPERTIES
-    held = delta_log.days_held(store, "gold/t", 0, "day")
-    assert {day for span in held or [] for day in span} <= {date(2026, 7, 1), date(2026, 7, 2)}
+    held = delta_log.read_snapshot(store, "gold/t", 0, "day").files
+    assert {day for each in held for day in each.days} == {date(2026, 7, 1), date(2026, 7, 2)}
 
 
 def test_spark_goes_on_with_the_table(spark, tmp_path, candidates):  # noqa: F811
@@ -78,6 +79,26 @@ def test_spark_goes_on_with_the_table(spark, tmp_path, candidates):  # noqa: F81
     )
     rows = spark.read.format("delta").load(table).orderBy("id").collect()
     assert [(row["id"], row["country"][:2]) for row in rows] == [(1, "DE"), (2, "xx"), (3, "IT")]
+
+
+def test_the_table_is_summed_up_as_delta_would(spark, tmp_path, candidates):  # noqa: F811
+    adopted(candidates, tmp_path)
+    shutil.copytree(tmp_path / "gold/t", tmp_path / "other")
+    summary = tmp_path / "other/_delta_log/00000000000000000000.crc"
+    told = json.loads(summary.read_text())
+    summary.unlink()
+    logs = [
+        spark._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, str(tmp_path / name))
+        for name in ("gold/t", "other")
+    ]
+    ours, theirs = (log.unsafeVolatileSnapshot() for log in logs)
+    assert (ours.checksumOpt().isDefined(), theirs.checksumOpt().isDefined()) == (True, False)
+    found = theirs.computeChecksum()
+    for name in ("tableSizeBytes", "numFiles", "setTransactions", "domainMetadata", "metadata", "protocol"):
+        assert str(getattr(ours.checksumOpt().get(), name)()) == str(getattr(found, name)()), name
+    files = [json.loads(each.json())["add"] for each in theirs.allFiles().collect()]
+    told = [{name: value for name, value in each.items() if value is not None} for each in told["allFiles"]]
+    assert sorted(told, key=str) == sorted(files, key=str)
 
 
 def test_a_table_that_is_there_is_not_made_again(tmp_path, candidates):
