@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from itertools import chain
 from typing import Any
 from urllib.parse import unquote
 
@@ -49,8 +50,9 @@ class Commit:
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """A data file: its size in bytes, and the first and last day that it holds; None where that is not known."""
+    """A data file: its name in the table, its size in bytes, and the first and last day that it holds, where known."""
 
+    name: str
     size: int
     days: Span | None = None
 
@@ -110,20 +112,10 @@ def find_transaction(store: Store, table: str, transaction: str, since: datetime
     return None
 
 
-def days_held(store: Store, table: str, version: int, column: str) -> list[Span] | None:
-    """For each file of a table, the first and last day that it holds in a column; None when the log does not tell.
-
-    So a day that no file holds needs no Spark to find that the table has none of its rows.
-    """
-    snapshot = read_snapshot(store, table, version, column)
-    if snapshot is None:
-        return None
-    spans = [each.days for each in snapshot.files if each.days is not None]
-    return spans if len(spans) == len(snapshot.files) else None
-
-
 def read_snapshot(store: Store, table: str, version: int, column: str | None = None) -> Snapshot | None:
     """A table's files and properties at a version, newer than the last checkpoint; None when the log does not tell.
+
+    Nor does it tell of a table whose files are not its rows: one with partitions, deletion vectors or renamed columns.
 
     Args:
         store: the lake.
@@ -134,40 +126,43 @@ def read_snapshot(store: Store, table: str, version: int, column: str | None = N
     held: dict[str, File] = {}
     properties: Mapping[str, str] = {}
     start = -1
+    actions: Iterable[Mapping[str, Any]] = ()
     if (pointer := store.get(f"{table}/_delta_log/_last_checkpoint")) is not None:
         start = json.loads(pointer)["version"]
         content = store.get(f"{table}/_delta_log/{start:020}.checkpoint.parquet")
         if content is None or start > version:
             return None  # of another kind, or newer than what was asked for
-        added, properties = _read_checkpoint(content)
-        held.update({each["path"]: _file(each, column) for each in added})
+        actions = _read_checkpoint(content)
     for each in range(start + 1, version + 1):
         commit = store.get(f"{table}/_delta_log/{each:020}.json")
         if commit is None:
             return None
-        for line in commit.splitlines():
-            action = json.loads(line)
-            if "add" in action:
-                held[action["add"]["path"]] = _file(action["add"], column)
-            elif "remove" in action:
-                held.pop(action["remove"]["path"], None)
-            elif "metaData" in action:
-                properties = action["metaData"].get("configuration") or {}
+        actions = chain(actions, map(json.loads, commit.splitlines()))
+    for action in actions:
+        if add := action.get("add"):
+            held[add["path"]] = _file(add, column)
+        elif remove := action.get("remove"):
+            held.pop(remove["path"], None)
+        elif about := action.get("metaData"):
+            properties = dict(about.get("configuration") or {})
+            if about.get("partitionColumns"):
+                return None
+        elif (protocol := action.get("protocol")) and protocol["minReaderVersion"] > 1:
+            return None
     return Snapshot(files=tuple(held.values()), properties=properties)
 
 
-def _read_checkpoint(content: bytes) -> tuple[list[dict[str, Any]], Mapping[str, str]]:
+def _read_checkpoint(content: bytes) -> list[Mapping[str, Any]]:
     import pyarrow as pa  # type: ignore[import-untyped]
     import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
-    actions = pq.read_table(pa.BufferReader(content), columns=["add", "metaData"]).to_pylist()
-    told: Mapping[str, Any] = next((action["metaData"] for action in actions if action["metaData"] is not None), {})
-    return [action["add"] for action in actions if action["add"] is not None], dict(told.get("configuration") or {})
+    actions = pq.read_table(pa.BufferReader(content), columns=["add", "metaData", "protocol"])
+    return actions.to_pylist()  # type: ignore[no-any-return]
 
 
 def _file(add: Mapping[str, Any], column: str | None) -> File:
     days = None if column is None else _days(add.get("stats"), column)
-    return File(size=int(add["size"]), days=days)
+    return File(name=unquote(add["path"]), size=int(add["size"]), days=days)
 
 
 def _days(statistics: str | None, column: str) -> Span | None:

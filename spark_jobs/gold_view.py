@@ -237,9 +237,9 @@ class GoldView:
     def _sealed(self, table: str) -> DataFrame:
         """A gold table as it was when gold was last published whole; of facts, the touched days."""
         version = (self.sealed or {})[table]
-        found = self.job.lake.read(table, version)
         spans = {FACTS: self.spans, LINE_FACTS: self.line_spans}
-        return found.where(in_spans("order_date", spans[table] or [])) if table in spans else found
+        found = self.job.lake.read_days(table, version, "order_date", spans.get(table))
+        return self.job.lake.read(table, version).where("false") if found is None else found
 
     def _silver(self, table: str, order: tuple[str, ...], day: str, spans: list[Span] | None) -> DataFrame:
         """The rows of a silver table as it will be on the given days; the day of a key never changes."""

@@ -21,7 +21,9 @@ HOW = {"run": "aaaa", "receipts": [], "files": []}
 
 
 def file(size, first=None, last=None):
-    return File(size=size, days=(date(2026, 1, first), date(2026, 1, last or first)) if first else None)
+    return File(
+        name="part.parquet", size=size, days=(date(2026, 1, first), date(2026, 1, last or first)) if first else None
+    )
 
 
 @pytest.mark.parametrize(

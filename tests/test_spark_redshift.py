@@ -196,7 +196,9 @@ def test_a_secret_that_was_just_rotated_is_read_again(lake, port, secrets, secre
 def test_a_database_that_is_down_is_named(lake, secrets):
     held = standin.secret(free_port())
     arn = secrets.create_secret(Name="down", SecretString=json.dumps(held))["ARN"]
-    with pytest.raises(SourceUnavailableError, match=r"^redshift_products .*Redshift did not answer.*SQL state 08001.*redrive"):
+    with pytest.raises(
+        SourceUnavailableError, match=r"^redshift_products .*Redshift did not answer.*SQL state 08001.*redrive"
+    ):
         read_table(lake, PRODUCTS, arn, None, END)
 
 
@@ -232,7 +234,10 @@ def over(contract, relation):
             id="type",
         ),
         pytest.param(
-            over(PRODUCTS, "sales.gone"), SourceUnavailableError, r"\(sales.gone\): .*42P01: there is no such", id="gone"
+            over(PRODUCTS, "sales.gone"),
+            SourceUnavailableError,
+            r"\(sales.gone\): .*42P01: there is no such",
+            id="gone",
         ),
         pytest.param(
             over(PRODUCTS, "pg_catalog.pg_authid"), SourceUnavailableError, "42501: the user may not", id="forbidden"
