@@ -21,18 +21,27 @@ import boto3  # noqa: F401  # imported ahead of the job, as pyspark is
 import delta.tables  # noqa: F401
 import pyspark.sql.functions
 import pyspark.sql.types  # noqa: F401
-from py4j.java_gateway import java_import
+from py4j.java_gateway import JavaClass, JavaMember
 from pyspark import SparkConf, SparkContext
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
-# What pyspark names for each column of a plan. Unless told by full name, the JVM looks into each of 340 jars for such a
-# class in each package that pyspark imports, every time.
-BY_NAME = (
+# What pyspark asks the JVM for anew with each column of a plan, and the JVM then seeks in each of 340 jars.
+CLASSES = (
     "org.apache.spark.sql.functions",
     "org.apache.spark.api.python.PythonUtils",
     "org.apache.spark.sql.api.python.PythonSQLUtils",
 )
+
+
+class KnownClass(JavaClass):  # type: ignore[misc]  # py4j has no types
+    """A class of the JVM whose methods are asked for once."""
+
+    def __getattr__(self, name: str) -> Any:
+        member = super().__getattr__(name)
+        if isinstance(member, JavaMember):
+            self.__dict__[name] = member
+        return member
 
 
 def main() -> None:
@@ -86,8 +95,10 @@ def attach(job: dict[str, Any]) -> SparkContext:
     gateway = launch_gateway()  # type: ignore[no-untyped-call]
     del os.environ["PYSPARK_GATEWAY_PORT"], os.environ["PYSPARK_GATEWAY_SECRET"]
     jvm: Any = gateway.jvm
-    for name in BY_NAME:
-        java_import(jvm, name)
+    for name in CLASSES:
+        known = KnownClass(name, gateway._gateway_client)
+        for spelled in (name, name.rpartition(".")[2]):
+            setattr(jvm, spelled, known)
     root = jvm.org.apache.spark.sql.classic.SparkSession.builder().getOrCreate()
     jsc = jvm.JavaSparkContext.fromSparkContext(root.sparkContext())
     conf = SparkConf(_jconf=jsc.getConf())  # a copy
