@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import yaml
+from contracts_anew import read_contracts_anew
 from typer.testing import CliRunner
 
 from contracts import contract as contracts
@@ -24,6 +25,7 @@ FROM_PRICES = [
 
 def assay(*arguments):
     """Exit code, standard output and the sentence of an error."""
+    read_contracts_anew()
     result = CliRunner().invoke(main.app, ["contract", *map(str, arguments)], env={"COLUMNS": "200"})
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         return 1, result.stdout, str(result.exception)
@@ -39,10 +41,9 @@ def tree(tmp_path, monkeypatch):
         (folder / dataset / "1-0-0.json").write_bytes(contracts._file(dataset, "1-0-0").read_bytes())
     first = {name: digest for name, digest in releases.pinned().items() if name.endswith("/1-0-0")}
     monkeypatch.setattr(releases, "pinned", lambda: first)
-    contracts._read.cache_clear()
     monkeypatch.setattr(contracts, "_schemas", lambda: folder)
     yield folder
-    contracts._read.cache_clear()
+    read_contracts_anew()
 
 
 def release(tree, version, edit, dataset=ORDERS):

@@ -8,6 +8,7 @@ import zipfile
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from contracts_anew import read_contracts_anew
 from json_cases import MALFORMED, document_of, row
 from spark_session import quiet, spark  # noqa: F401
 
@@ -38,7 +39,7 @@ class Landing:
         path = self.tree / dataset / "1-0-0.json"
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(document))
-        contracts._read.cache_clear()
+        read_contracts_anew()
         contracts.verify(dataset, "1-0-0")
 
     def put(self, key, content):
@@ -76,7 +77,7 @@ def landing(spark, tmp_path, monkeypatch):  # noqa: F811
     tree.mkdir()
     monkeypatch.setattr(contracts, "_schemas", lambda: tree)
     yield Landing(spark, tmp_path / "lake", tree)
-    contracts._read.cache_clear()
+    read_contracts_anew()
 
 
 def csv_document(**about):

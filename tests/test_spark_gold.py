@@ -9,6 +9,7 @@ import duckdb
 import gold_lines
 import pyarrow as pa
 import pytest
+from contracts_anew import read_contracts_anew
 from gold_lines import GOLD, Shop
 from spark_day import World
 from spark_session import quiet, spark  # noqa: F401
@@ -412,10 +413,12 @@ def test_a_stage_that_takes_lines_later_gains_their_tables_and_the_margin(spark,
         older.setattr(
             contracts, "versions", lambda dataset: ("1-0-0",) if dataset == "kpi_daily_gold" else released(dataset)
         )
+        read_contracts_anew()
         company.begin(HISTORY, sample(3), quotes(START, HISTORY))
         kpis = spark.read.format("delta").load(str(tmp_path / "gold/kpi_daily"))
         assert "margin_eur" not in kpis.columns
         known = {tuple(row) for row in kpis.drop("_run_id").collect()}
+    read_contracts_anew()
     # first without lines: the new column is there, and null
     company.day(NEXT, [sold(900, 3, NEXT, "USD", "10.01")], quotes(NEXT, NEXT))
     without = company.table("gold/kpi_daily")

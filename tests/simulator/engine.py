@@ -233,10 +233,7 @@ def installed() -> Iterator[None]:
         (aws, "sns", lambda: Hooks.world.sns),
         (aws, "glue", lambda: Hooks.world.glue),
         (contracts, "digest", _digest),
-        *(
-            (contracts, name, functools.cache(getattr(contracts, name)))
-            for name in ("datasets", "versions", "load_all")
-        ),
+        *((contracts, name, functools.cache(getattr(contracts, name))) for name in ("datasets", "versions")),
         *_quick_paths(),
         (releases, "problems_as_released", _known_problems),
         (real_publish, "_commit", jobs.commit_candidates),
