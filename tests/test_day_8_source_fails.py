@@ -145,6 +145,7 @@ FAILURES = [
     failure("snowflake", switched, "down", "SourceFailedError", "none from Snowflake"),
     failure("snowflake", switched, "too_many", "SourceFailedError", "none from Snowflake"),
     failure("snowflake", switched, "refused", "SourceFailedError", "have its secret put right"),
+    failure("snowflake", switched, "truncated", "SourceFailedError", "no whole answer"),
     failure("snowflake", column_renamed, "clerk", "ContractViolationError", "clerk", source=ORDERS),
     failure("redshift", with_password, "wrong-one", "SourceFailedError", "have its secret put right"),
     failure("redshift", nobody_at_port, "9", "SourceUnavailableError", "Redshift did not answer", tries=5),

@@ -23,6 +23,7 @@ from local.home import ROOT
 from local.processes import free_port, wait_for_port
 from local.standins import snowflake as standin
 from spark_jobs.lake import Lake
+from spark_jobs.sources import snowflake
 from spark_jobs.sources.rest import Patience
 from spark_jobs.sources.snowflake import read_relation
 
@@ -111,8 +112,18 @@ def test_a_snowflake_that_does_not_answer_has_failed_and_is_not_called_a_wrong_p
     assert "secret" not in str(failed.value)
 
 
+def test_an_answer_that_is_cut_short_each_time_has_failed(lake, port, secret_arn, monkeypatch):
+    monkeypatch.setattr(snowflake, "NETWORK_SECONDS", 3)
+    switch(port, "truncated", 1_000)
+    try:
+        with pytest.raises(SourceFailedError, match=r"snowflake_orders: .*no whole answer from Snowflake.*redrive"):
+            read_relation(lake, ORDERS, secret_arn, at(30), at(31), SHORT)
+    finally:
+        switch(port, "truncated", 0)
+
+
 def test_a_fault_that_passes_within_the_reader_s_patience_costs_nothing(lake, port, secret_arn):
-    for fault in ("down", "too_many"):
+    for fault in ("down", "too_many", "truncated"):
         switch(port, fault, 1)
     assert read_relation(lake, ORDERS, secret_arn, at(30), at(31), SHORT).count() > 0
 

@@ -1,7 +1,7 @@
 """Snowflake on the laptop: fakesnow's server, holding the sample company's orders and customers.
 
 Run as a child of the laptop cloud: `python -m local.standins.snowflake --port P --tpch FOLDER`. A test switches a fault
-on with `POST /faults {"name": ..., "times": ...}`: `refused`, `down`, `too_many`.
+on with `POST /faults {"name": ..., "times": ...}`: `refused`, `down`, `too_many`, `truncated` (half a query's answer).
 Source: fakesnow 0.12.1, server.py (one shared in-memory database behind Snowflake's HTTP protocol).
 """
 
@@ -26,7 +26,7 @@ from local.standins import tpch
 server = importlib.import_module("fakesnow.server")
 DATABASE, SCHEMA = "ANALYTICS", "SALES"
 USER, PASSWORD = "assay", "laptop-only"
-LOGIN = "/session/v1/login-request"
+LOGIN, QUERY = "/session/v1/login-request", "/queries/v1/query-request"
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
@@ -85,7 +85,15 @@ def guarded(app: App) -> App:
         async def again() -> dict[str, Any]:
             return {"type": "http.request", "body": body, "more_body": False}
 
-        return await app(scope, again, send)
+        async def half(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                others = [header for header in message["headers"] if header[0] != b"content-length"]
+                message = {**message, "headers": others}
+            elif "body" in message:
+                message = {**message, "body": message["body"][: len(message["body"]) // 2]}
+            await send(message)
+
+        return await app(scope, again, half if scope["path"] == QUERY and fault("truncated") else send)
 
     return answer
 

@@ -21,7 +21,7 @@ from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 from pyspark.sql.types import StructType
 
 from contracts.contract import Contract
-from contracts.errors import ContractViolationError, SourceUnavailableError
+from contracts.errors import ContractViolationError, SourceFailedError, SourceUnavailableError
 from spark_jobs.lake import Lake
 from spark_jobs.row_rules import received_schema
 from spark_jobs.sources.credentials import CredentialsRefusedError, signed_in
@@ -151,6 +151,11 @@ def _query(contract: Contract, door: _Door, start: datetime | None, end: datetim
             return [pickle.dumps(batch) for batch in statement.get_result_batches() or [] if batch.rowcount]
     except errors.Error as error:
         number = error.errno or type(error).__name__
+        if not _answered(error):  # for as long as the connector asks again
+            raise SourceFailedError(
+                f"{contract.source_name}: {relation}: no whole answer from Snowflake (error {number}); redrive the"
+                " execution once it answers again"
+            ) from None
         raise SourceUnavailableError(
             f"{contract.source_name}: {relation}: Snowflake answered with error {number}"
         ) from None
@@ -179,10 +184,16 @@ def connect(secret: Mapping[str, Any]) -> Any:
         )
     except errors.Error as error:
         number = error.errno or type(error).__name__
-        answered = isinstance(error, errors.DatabaseError) and not isinstance(error, errors.OperationalError)
-        if isinstance(error, errors.ForbiddenError) or (answered and error.errno in _CREDENTIAL_ERRORS):
+        if isinstance(error, errors.ForbiddenError) or (_answered(error) and error.errno in _CREDENTIAL_ERRORS):
             raise CredentialsRefusedError(f"Snowflake did not let us in (error {number})") from None
         raise TemporaryError(f"none from Snowflake (error {number})") from None
+
+
+def _answered(error: Exception) -> bool:
+    """Whether Snowflake itself said no, where it might not have answered at all."""
+    from snowflake.connector import errors
+
+    return isinstance(error, errors.DatabaseError) and not isinstance(error, errors.OperationalError)
 
 
 def check_columns(contract: Contract, names: Sequence[str]) -> None:
