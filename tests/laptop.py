@@ -82,7 +82,7 @@ class Laptop:
     def start(self, day):
         return run.start(self.platform, day)
 
-    def finish(self, execution_arn, timeout_seconds=240):
+    def finish(self, execution_arn, timeout_seconds=420):
         deadline = time.monotonic() + timeout_seconds
         while time.monotonic() < deadline:
             if self.access.states.describe_execution(executionArn=execution_arn)["status"] != "RUNNING":
