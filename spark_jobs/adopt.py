@@ -48,10 +48,12 @@ def create_table(
     Raises:
         SourceUnavailableError: the files cannot be read or copied, or another has made the table.
     """
-    from deltalake import CommitProperties, Schema
+    from deltalake import CommitProperties, Schema, Transaction
     from deltalake.exceptions import DeltaError
     from deltalake.transaction import create_table_with_add_actions
 
+    # Delta forgets a transaction without a time at once, where a table says how long to keep them
+    now = int(datetime.now(UTC).timestamp() * 1000)
     try:
         files = _added(store, table, candidates)
         create_table_with_add_actions(
@@ -62,7 +64,8 @@ def create_table(
             configuration=properties,
             storage_options=store.options(),
             commit_properties=CommitProperties(
-                custom_metadata={"userMetadata": note}, app_transactions=[_transaction(transaction)]
+                custom_metadata={"userMetadata": note},
+                app_transactions=[Transaction(app_id=transaction, version=1, last_updated=now)],
             ),
         )
     except (DeltaError, OSError) as error:
@@ -92,13 +95,6 @@ def statistics(footer: pq.FileMetaData) -> dict[str, Any]:
             if _is_exact(first) and _is_exact(last):
                 smallest[name], largest[name] = _told(first), _told(last)
     return {"numRecords": footer.num_rows, "minValues": smallest, "maxValues": largest, "nullCount": nulls}
-
-
-def _transaction(name: str) -> Any:
-    """The transaction as of now: Delta forgets one without a time at once, where a table says how long to keep them."""
-    from deltalake import Transaction
-
-    return Transaction(app_id=name, version=1, last_updated=int(datetime.now(UTC).timestamp() * 1000))
 
 
 def _sum_up(store: Store, table: str) -> None:

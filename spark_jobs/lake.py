@@ -106,12 +106,14 @@ class Lake:
         A day's run reads some thirty tables, a file or two of each. To have Delta find them costs four times what it
         costs to read them: it lays out the whole state of each table as rows of Spark.
         """
-        schema = stored_schema(contracts.of_table(table))
+        contract = contracts.of_table(table)
         if 0 < len(files) <= FILES_NAMED:
-            return self.spark.read.schema(schema).parquet(*(self.uri(f"{table}/{each.name}") for each in files))
+            return self._parquet(contract, [each.name for each in files])
         rows = self.stored(table, version)
         gained = {
-            column.name: sf.lit(None).cast(column.dataType) for column in schema if column.name not in rows.columns
+            column.name: sf.lit(None).cast(column.dataType)
+            for column in stored_schema(contract)
+            if column.name not in rows.columns
         }
         return rows.withColumns(gained) if gained else rows
 
@@ -121,7 +123,11 @@ class Lake:
         Files never change, and stay for as long as a run may be redriven; to have Delta find them among all of the
         table's would cost a day more time than to read them.
         """
-        files = [self.uri(f"{contract.table}/{name}") for name in commit.files]
+        return self._parquet(contract, commit.files)
+
+    def _parquet(self, contract: Contract, names: Sequence[str]) -> DataFrame:
+        """The rows of files of a contract's table; columns that a file lacks are null."""
+        files = [self.uri(f"{contract.table}/{name}") for name in names]
         return self.spark.read.schema(stored_schema(contract)).parquet(*files)
 
     def read_candidates(self, contract: Contract, path: str, **extra: str) -> DataFrame:

@@ -151,7 +151,7 @@ def _query(contract: Contract, door: _Door, start: datetime | None, end: datetim
             return [pickle.dumps(batch) for batch in statement.get_result_batches() or [] if batch.rowcount]
     except errors.Error as error:
         number = error.errno or type(error).__name__
-        if not _answered(error):  # for as long as the connector asks again
+        if not _answered(error):  # the connector has asked again for NETWORK_SECONDS
             raise SourceFailedError(
                 f"{contract.source_name}: {relation}: no whole answer from Snowflake (error {number}); redrive the"
                 " execution once it answers again"
