@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse
 
 from local.processes import die_with_parent
 from local.standins import tpch
+from local.standins.web import Faults
 
 # `from fakesnow import server` gives a function of that name instead of the module.
 server = importlib.import_module("fakesnow.server")
@@ -60,12 +61,7 @@ def guarded(app: App) -> App:
     Source: Snowflake's answers to the connector: code 390100 in a body of status 200 for a refused login, statuses 503
     and 429 for requests to come again.
     """
-    faults: dict[str, int] = {}
-
-    def fault(name: str) -> bool:
-        left = faults.get(name, 0)
-        faults[name] = max(0, left - 1)
-        return left > 0
+    faults = Faults()
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -73,12 +69,12 @@ def guarded(app: App) -> App:
         body = await Request(scope, receive).body()
         if scope["path"] == "/faults":
             asked = json.loads(body)
-            faults[asked["name"]] = asked["times"]
+            faults.left[asked["name"]] = asked["times"]
             return await JSONResponse({})(scope, receive, send)
         for name, status in (("down", 503), ("too_many", 429)):
-            if fault(name):
+            if faults.fault(name):
                 return await JSONResponse({"message": name}, status_code=status)(scope, receive, send)
-        if scope["path"] == LOGIN and (not _may_enter(scope, body) or fault("refused")):
+        if scope["path"] == LOGIN and (not _may_enter(scope, body) or faults.fault("refused")):
             said = {"data": {}, "code": "390100", "message": "Incorrect username or password was specified."}
             return await JSONResponse({**said, "success": False, "headers": None})(scope, receive, send)
 
@@ -93,7 +89,7 @@ def guarded(app: App) -> App:
                 message = {**message, "body": message["body"][: len(message["body"]) // 2]}
             await send(message)
 
-        return await app(scope, again, half if scope["path"] == QUERY and fault("truncated") else send)
+        return await app(scope, again, half if scope["path"] == QUERY and faults.fault("truncated") else send)
 
     return answer
 
