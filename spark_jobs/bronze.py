@@ -24,7 +24,7 @@ def run_rows(job: Job, contract: Contract) -> DataFrame:
     if written.version_after is None or receipt.rows_attempt is None:
         raise ReceiptMissingError(f"{contract.table}: no such table; {source} has never brought a row")
     if not written.rows:
-        return job.lake.spark.createDataFrame([], stored_schema(contract))
+        return job.lake.nothing(stored_schema(contract))
     rows = job.lake.read_commit_rows(contract, job.lake.commit_of_run(contract.table, written.version_after))
     return rows.where(
         (sf.col("_run_id") == job.request.run_id)

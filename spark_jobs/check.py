@@ -101,7 +101,7 @@ def _as_published(job: Job, path: str, column: str | None, days: Callable[[], li
     if standing is not None:
         parts.append(standing)
     names = [name for name, _ in contract.columns]
-    nothing = job.lake.spark.createDataFrame([], stored_schema(contract))
+    nothing = job.lake.nothing(stored_schema(contract))
     return reduce(DataFrame.unionByName, (part.select(*names) for part in parts), nothing)
 
 

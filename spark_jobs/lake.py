@@ -15,6 +15,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sf
+from pyspark.sql.types import StructType
 
 from contracts import contract as contracts
 from contracts.contract import Contract
@@ -72,6 +73,15 @@ class Lake:
     def version(self, table: str) -> int | None:
         """The table's version now; None when there is no such table."""
         return delta_log.latest_version(self.store, table)
+
+    def nothing(self, schema: StructType) -> DataFrame:
+        """No rows. Spark knows that there are none, and leaves out what is done with them.
+
+        An empty list would be rows like any other to it, which Python processes have to be started for.
+        """
+        from pyspark.sql.pandas.types import to_arrow_schema
+
+        return self.spark.createDataFrame(to_arrow_schema(schema).empty_table(), schema)
 
     def stored(self, table: str, version: int) -> DataFrame:
         """The rows of a table at a stated version, in the columns that it has; quarantine's have no contract."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
+from pyspark.sql.types import StringType, StructField, StructType
 
 from contracts import contract as contracts
 from contracts.contract import Contract
@@ -108,7 +109,7 @@ def _bronze(job: Job, source: Contract) -> DataFrame:
     schema = stored_schema(source)
     version = job.lake.version(source.table)
     if version is None:
-        return job.lake.spark.createDataFrame([], schema)
+        return job.lake.nothing(schema)
     return job.lake.read(source.table, version).where(sf.col("_source") == source.source_name).select(*schema.names)
 
 
@@ -164,10 +165,10 @@ def _of_runs(job: Job, bronze: DataFrame, found: Sequence[Taken]) -> DataFrame:
 def _rejected(job: Job, table: SilverTable, contract: Contract) -> DataFrame:
     """The keys of rows that a person rejected from silver, and under which run they stand in quarantine."""
     fields = stored_schema(contract)
-    keys = ", ".join(f"{name} {fields[name].dataType.simpleString()}" for name in table.key)
+    keys = StructType([fields[name] for name in table.key])
     version = job.lake.version(contract.quarantine)
     if version is None:
-        return job.lake.spark.createDataFrame([], f"_by string, {keys}")
+        return job.lake.nothing(StructType([StructField("_by", StringType()), *keys]))
     rows = job.lake.stored(contract.quarantine, version).where(
         (sf.col("dataset") == contract.dataset) & sf.col("rule").startswith("expect_")
     )
@@ -187,7 +188,7 @@ def _judge(job: Job, contract: Contract, rows: DataFrame) -> Outcome:
         if path == contract.table:
             return rows
         version = job.lake.version(path)
-        empty = job.lake.spark.createDataFrame([], stored_schema(contracts.of_table(path)))
+        empty = job.lake.nothing(stored_schema(contracts.of_table(path)))
         return empty if version is None else job.lake.read(path, version)
 
     batch = Batch(contract=judged, rows=rows, rules=row_rules(contract), may_be_empty=True)

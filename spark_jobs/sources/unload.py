@@ -46,7 +46,7 @@ def unloaded(lake: Lake, contract: Contract, execute: Callable[[str], None], que
         raise SourceUnavailableError(f"{contract.location}: the UNLOAD left no manifest in {folder}; redrive")
     files, rows = read_manifest(contract, content, lake.uri(folder))
     if not files:
-        return lake.spark.createDataFrame([], received_schema(contract))
+        return lake.nothing(received_schema(contract))
     received = lake.spark.read.parquet(*files)
     if (found := received.count()) != rows:
         raise SourceUnavailableError(
