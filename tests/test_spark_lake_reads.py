@@ -96,3 +96,12 @@ def test_a_table_whose_files_are_not_its_rows_is_left_to_delta(lake, properties)
     assert read_snapshot(lake.store, TABLE, version) is None
     assert_reads_as_delta(lake, version)
     assert len(held(lake.read(TABLE, version))) == 3
+
+
+def test_no_rows_are_known_to_be_none(lake):
+    schema = stored_schema(CONTRACT)
+    nothing = lake.nothing(schema)
+    assert (nothing.schema, nothing.count()) == (schema, 0)
+    joined = figures(lake, *june(1)).join(nothing, "kpi_date", how="left_anti").union(nothing)
+    plan = joined._jdf.queryExecution().optimizedPlan().toString()
+    assert not any(each in plan for each in ("Join", "Union")), plan
