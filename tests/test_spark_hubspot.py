@@ -1,8 +1,7 @@
 """HubSpot read by its real client, from the stand-in that the laptop cloud runs."""
+# ruff: noqa: F811  # fixtures that are imported are asked for by their names
 
 import json
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime, timedelta
@@ -10,8 +9,8 @@ from pathlib import Path
 
 import boto3
 import pytest
-from moto import mock_aws
 from spark_session import quiet, spark  # noqa: F401
+from standin_server import fault, lake, port, rows_of, secret_arn, with_secret  # noqa: F401
 
 from contracts import contract as contracts
 from contracts.errors import (
@@ -22,10 +21,8 @@ from contracts.errors import (
     SourceUnavailableError,
 )
 from local.home import ROOT
-from local.processes import free_port, wait_for_port
 from local.standins import hubspot as standin
 from local.standins import web
-from spark_jobs.lake import Lake
 from spark_jobs.row_rules import received_schema
 from spark_jobs.sources import hubspot
 from spark_jobs.sources.hubspot import Archived, read_contacts
@@ -49,53 +46,12 @@ def held():
     return standin.records_of(web.customers(ROOT / "build" / "tpch"))
 
 
-@pytest.fixture(scope="module")
-def port():
-    port = free_port()
-    command = [sys.executable, "-m", "local.standins.hubspot", "--port", str(port)]
-    process = subprocess.Popen([*command, "--tpch", str(ROOT / "build" / "tpch")], cwd=ROOT)
-    assert wait_for_port(port, 120)
-    yield port
-    process.kill()
-    process.wait()
-
-
-@pytest.fixture
-def secret_arn(port, monkeypatch):
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    with mock_aws():
-        client = boto3.client("secretsmanager")
-        yield client.create_secret(Name="hubspot", SecretString=json.dumps(standin.secret(port)))["ARN"]
-
-
-@pytest.fixture
-def fault(port):
-    """Switches a fault on for some requests; all are off when the test is over."""
-    names = []
-
-    def switch(name, times):
-        names.append(name)
-        body = json.dumps({"name": name, "times": times}).encode()
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/faults", data=body).close()
-
-    yield switch
-    for name in set(names):
-        switch(name, 0)
-
-
 def read(arn, start, end, on_part=lambda: None, contract=CONTACTS):
     """The rows of an interval, read in this process instead of in Spark's workers; and the parts."""
     wanted = Wanted.of(contract, arn, SHORT)
     parts = hubspot.planned(contract, wanted, start, end)
     reader = RecordReader(received_schema(contract), wanted, parts, hubspot.read_part)
-    rows = []
-    for partition in reader.partitions():
-        on_part()
-        try:
-            rows += [row for batch in reader.read(partition) for row in batch.to_pylist()]
-        except RuntimeError as error:
-            raise told_by_a_task(error) or error from None
-    return rows, parts
+    return rows_of(reader, on_part), parts
 
 
 def test_the_whole_history_comes_in_windows_and_each_contact_once(secret_arn, held, monkeypatch):
@@ -262,11 +218,6 @@ def _shape(value):
     return "text" if value is None or isinstance(value, str) else type(value).__name__
 
 
-@pytest.fixture
-def lake(spark):  # noqa: F811
-    return Lake(spark, store=None, request=None)
-
-
 def test_an_interval_without_contacts_gives_none(lake, secret_arn):
     start = datetime(2031, 1, 1, tzinfo=UTC)
     assert read_contacts(lake, CONTACTS, secret_arn, start, datetime(2031, 2, 1, tzinfo=UTC), SHORT) is None
@@ -279,16 +230,7 @@ def test_without_a_secret_nothing_is_asked(lake):
 
 @pytest.fixture
 def workers_with_the_secret(port, monkeypatch):
-    """Spark's workers are processes without this one's Secrets Manager: theirs is put in place in the task."""
-    read_part, secret = hubspot.read_part, standin.secret(port)
-
-    def read_there(wanted, part):
-        from spark_jobs.sources import credentials
-
-        credentials._current = lambda _: secret
-        return read_part(wanted, part)
-
-    monkeypatch.setattr(hubspot, "read_part", read_there)
+    monkeypatch.setattr(hubspot, "read_part", with_secret(hubspot.read_part, standin.secret(port)))
 
 
 def test_spark_reads_the_contacts_and_its_plan_holds_no_secret(lake, secret_arn, workers_with_the_secret, capfd, held):

@@ -1,16 +1,12 @@
 """Salesforce read by its real client, from the stand-in that the laptop cloud runs."""
+# ruff: noqa: F811  # fixtures that are imported are asked for by their names
 
-import json
-import subprocess
-import sys
-import urllib.request
 from datetime import UTC, datetime
 from decimal import Decimal
 
-import boto3
 import pytest
-from moto import mock_aws
 from spark_session import quiet, spark  # noqa: F401
+from standin_server import fault, lake, port, rows_of, secret_arn, with_secret  # noqa: F401
 
 from contracts import contract as contracts
 from contracts.errors import (
@@ -20,10 +16,7 @@ from contracts.errors import (
     SourceFailedError,
     SourceUnavailableError,
 )
-from local.home import ROOT
-from local.processes import free_port, wait_for_port
 from local.standins import salesforce as standin
-from spark_jobs.lake import Lake
 from spark_jobs.row_rules import received_schema
 from spark_jobs.sources import salesforce
 from spark_jobs.sources.records import RecordReader, Wanted
@@ -41,60 +34,15 @@ def at(day):
     return datetime(2026, 7, day, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def port():
-    port = free_port()
-    command = [sys.executable, "-m", "local.standins.salesforce", "--port", str(port)]
-    process = subprocess.Popen([*command, "--tpch", str(ROOT / "build" / "tpch")], cwd=ROOT)
-    assert wait_for_port(port, 120)
-    yield port
-    process.kill()
-    process.wait()
-
-
 @pytest.fixture
-def secret_arn(port, monkeypatch):
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    with mock_aws():
-        client = boto3.client("secretsmanager")
-        yield client.create_secret(Name="salesforce", SecretString=json.dumps(standin.secret(port)))["ARN"]
-
-
-@pytest.fixture
-def fault(port):
-    """Switches a fault on for some requests; all are off when the test is over."""
-    names = []
-
-    def switch(name, times):
-        names.append(name)
-        body = json.dumps({"name": name, "times": times}).encode()
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/faults", data=body).close()
-
-    yield switch
-    for name in set(names):
-        switch(name, 0)
-
-
-@pytest.fixture
-def lake(spark):  # noqa: F811
-    return Lake(spark, store=None, request=None)
-
-
-@pytest.fixture
-def in_this_process(spark):  # noqa: F811
+def in_this_process(spark):
     """Read the windows here instead of in Spark's workers; gives a function that reads them."""
 
     def read(contract, arn, start, end):
         wanted = Wanted.of(contract, arn, SHORT)
         windows = salesforce.planned(contract, wanted, start, end)
         reader = RecordReader(received_schema(contract), wanted, windows, salesforce.read_window)
-        rows = []
-        for partition in reader.partitions():
-            try:
-                rows += [row for batch in reader.read(partition) for row in batch.to_pylist()]
-            except RuntimeError as error:
-                raise told_by_a_task(error) or error from None
-        return rows, windows
+        return rows_of(reader), windows
 
     return read
 
@@ -178,16 +126,7 @@ def test_without_a_secret_nothing_is_asked(lake):
 
 @pytest.fixture
 def workers_with_the_secret(port, monkeypatch):
-    """Spark's workers are processes without this one's Secrets Manager: theirs is put in place in the task."""
-    read_window, held = salesforce.read_window, standin.secret(port)
-
-    def read(wanted, window):
-        from spark_jobs.sources import credentials
-
-        credentials._current = lambda _: held
-        return read_window(wanted, window)
-
-    monkeypatch.setattr(salesforce, "read_window", read)
+    monkeypatch.setattr(salesforce, "read_window", with_secret(salesforce.read_window, standin.secret(port)))
 
 
 def test_spark_reads_the_records_and_its_plan_holds_no_secret(lake, secret_arn, workers_with_the_secret, capfd):

@@ -1,16 +1,14 @@
 """Snowflake read by its real connector, from the stand-in that the laptop cloud runs."""
+# ruff: noqa: F811  # fixtures that are imported are asked for by their names
 
 import json
-import subprocess
-import sys
-import urllib.request
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import boto3
 import pytest
-from moto import mock_aws
 from spark_session import quiet, spark  # noqa: F401
+from standin_server import fault, lake, port, secret_arn  # noqa: F401
 
 from contracts import contract as contracts
 from contracts.errors import (
@@ -19,10 +17,8 @@ from contracts.errors import (
     SourceFailedError,
     SourceUnavailableError,
 )
-from local.home import ROOT
-from local.processes import free_port, wait_for_port
+from local.processes import free_port
 from local.standins import snowflake as standin
-from spark_jobs.lake import Lake
 from spark_jobs.sources import snowflake
 from spark_jobs.sources.rest import Patience
 from spark_jobs.sources.snowflake import read_relation
@@ -35,30 +31,6 @@ PASSWORD = standin.secret(0)["password"]
 
 def at(day, hour=0):
     return datetime(2026, 7, day, hour, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def port():
-    port = free_port()
-    command = [sys.executable, "-m", "local.standins.snowflake", "--port", str(port)]
-    process = subprocess.Popen([*command, "--tpch", str(ROOT / "build" / "tpch")], cwd=ROOT)
-    assert wait_for_port(port, 120)
-    yield port
-    process.kill()
-    process.wait()
-
-
-@pytest.fixture
-def secret_arn(port, monkeypatch):
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    with mock_aws():
-        client = boto3.client("secretsmanager")
-        yield client.create_secret(Name="snowflake", SecretString=json.dumps(standin.secret(port)))["ARN"]
-
-
-@pytest.fixture
-def lake(spark):  # noqa: F811
-    return Lake(spark, store=None, request=None)
 
 
 def test_an_interval_gives_its_rows_and_no_others(lake, secret_arn):
@@ -89,42 +61,30 @@ def test_a_relation_of_another_shape_is_a_violation_that_names_the_column(lake, 
         read_relation(lake, customers, secret_arn, None, at(31))
 
 
-def switch(port, name, times):
-    body = json.dumps({"name": name, "times": times}).encode()
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/faults", body) as answer:
-        assert answer.status == 200
-
-
 def secret_with(**parameters):
     client = boto3.client("secretsmanager")
-    held = json.loads(client.get_secret_value(SecretId="snowflake")["SecretString"])
-    client.put_secret_value(SecretId="snowflake", SecretString=json.dumps({**held, **parameters}))
+    held = json.loads(client.get_secret_value(SecretId="source")["SecretString"])
+    client.put_secret_value(SecretId="source", SecretString=json.dumps({**held, **parameters}))
 
 
-@pytest.mark.parametrize("fault", ["down", "too_many"])
-def test_a_snowflake_that_does_not_answer_has_failed_and_is_not_called_a_wrong_password(lake, port, secret_arn, fault):
-    switch(port, fault, 1_000)
-    try:
-        with pytest.raises(SourceFailedError, match=r"snowflake_orders: asked 3 times.*Snowflake.*redrive") as failed:
-            read_relation(lake, ORDERS, secret_arn, at(30), at(31), SHORT)
-    finally:
-        switch(port, fault, 0)
+@pytest.mark.parametrize("name", ["down", "too_many"])
+def test_a_snowflake_that_does_not_answer_has_failed_and_is_not_called_a_wrong_password(lake, secret_arn, fault, name):
+    fault(name, 1_000)
+    with pytest.raises(SourceFailedError, match=r"snowflake_orders: asked 3 times.*Snowflake.*redrive") as failed:
+        read_relation(lake, ORDERS, secret_arn, at(30), at(31), SHORT)
     assert "secret" not in str(failed.value)
 
 
-def test_an_answer_that_is_cut_short_each_time_has_failed(lake, port, secret_arn, monkeypatch):
+def test_an_answer_that_is_cut_short_each_time_has_failed(lake, secret_arn, fault, monkeypatch):
     monkeypatch.setattr(snowflake, "NETWORK_SECONDS", 3)
-    switch(port, "truncated", 1_000)
-    try:
-        with pytest.raises(SourceFailedError, match=r"snowflake_orders: .*no whole answer from Snowflake.*redrive"):
-            read_relation(lake, ORDERS, secret_arn, at(30), at(31), SHORT)
-    finally:
-        switch(port, "truncated", 0)
+    fault("truncated", 1_000)
+    with pytest.raises(SourceFailedError, match=r"snowflake_orders: .*no whole answer from Snowflake.*redrive"):
+        read_relation(lake, ORDERS, secret_arn, at(30), at(31), SHORT)
 
 
-def test_a_fault_that_passes_within_the_reader_s_patience_costs_nothing(lake, port, secret_arn):
-    for fault in ("down", "too_many", "truncated"):
-        switch(port, fault, 1)
+def test_a_fault_that_passes_within_the_reader_s_patience_costs_nothing(lake, secret_arn, fault):
+    for name in ("down", "too_many", "truncated"):
+        fault(name, 1)
     assert read_relation(lake, ORDERS, secret_arn, at(30), at(31), SHORT).count() > 0
 
 
@@ -143,8 +103,8 @@ def test_a_wrong_password_is_said_to_be_one_and_is_read_once_more(lake, secret_a
     assert read_relation(lake, ORDERS, secret_arn, at(30), at(31)).count() > 0
 
 
-def test_a_login_refused_once_succeeds_with_the_secret_read_again(lake, port, secret_arn):
-    switch(port, "refused", 1)
+def test_a_login_refused_once_succeeds_with_the_secret_read_again(lake, secret_arn, fault):
+    fault("refused", 1)
     assert read_relation(lake, ORDERS, secret_arn, at(30), at(31)).count() > 0
 
 
