@@ -100,9 +100,10 @@ def _as_published(job: Job, path: str, column: str | None, days: Callable[[], li
     standing = job.lake.read_days(path, version, column, spans)
     if standing is not None:
         parts.append(standing)
+    if not parts:
+        return job.lake.nothing(stored_schema(contract))
     names = [name for name, _ in contract.columns]
-    nothing = job.lake.nothing(stored_schema(contract))
-    return reduce(DataFrame.unionByName, (part.select(*names) for part in parts), nothing)
+    return reduce(DataFrame.unionByName, (part.select(*names) for part in parts))
 
 
 def _newest(job: Job, path: str) -> DataFrame | None:

@@ -188,8 +188,9 @@ def _judge(job: Job, contract: Contract, rows: DataFrame) -> Outcome:
         if path == contract.table:
             return rows
         version = job.lake.version(path)
-        empty = job.lake.nothing(stored_schema(contracts.of_table(path)))
-        return empty if version is None else job.lake.read(path, version)
+        if version is None:
+            return job.lake.nothing(stored_schema(contracts.of_table(path)))
+        return job.lake.read(path, version)
 
     batch = Batch(contract=judged, rows=rows, rules=row_rules(contract), may_be_empty=True)
     measured = evaluate([batch], {"data_date": job.request.data_date}, table=standing)
