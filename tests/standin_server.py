@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import urllib.request
+from contextlib import contextmanager
 
 import boto3
 import pytest
@@ -18,16 +19,25 @@ from spark_jobs.sources.rest import told_by_a_task
 TPCH = ROOT / "build" / "tpch"
 
 
+@contextmanager
+def server(standin):
+    """A server of a stand-in: its port and its process."""
+    port = free_port()
+    command = [sys.executable, "-m", standin.__name__, "--port", str(port), "--tpch", str(TPCH)]
+    process = subprocess.Popen(command, cwd=ROOT)
+    try:
+        assert wait_for_port(port, 120)
+        yield port, process
+    finally:
+        process.kill()
+        process.wait()
+
+
 @pytest.fixture(scope="module")
 def port(request):
     """The port of the stand-in."""
-    port = free_port()
-    command = [sys.executable, "-m", request.module.standin.__name__, "--port", str(port), "--tpch", str(TPCH)]
-    process = subprocess.Popen(command, cwd=ROOT)
-    assert wait_for_port(port, 120)
-    yield port
-    process.kill()
-    process.wait()
+    with server(request.module.standin) as (port, _):
+        yield port
 
 
 @pytest.fixture

@@ -1,10 +1,7 @@
 """Redshift read by its real driver, from the stand-in that the laptop cloud runs."""
 
 import json
-import subprocess
-import sys
 import time
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -26,11 +23,12 @@ from pyspark.sql.types import (
 )
 from spark_day import World
 from spark_session import quiet, spark  # noqa: F401
+from standin_server import server
 
 from contracts import contract as contracts
 from contracts.errors import ContractViolationError, InvalidRequestError, SourceUnavailableError
 from local.home import ROOT
-from local.processes import free_port, wait_for_port
+from local.processes import free_port
 from local.standins import redshift as standin
 from local.standins import tpch
 from local.standins.redshift_door import without_unknown
@@ -52,23 +50,9 @@ def at(day, hour=0):
     return datetime(2026, 7, day, hour, tzinfo=UTC)
 
 
-@contextmanager
-def server():
-    """A stand-in of its own: its port and its process."""
-    port = free_port()
-    command = [sys.executable, "-m", "local.standins.redshift", "--port", str(port)]
-    process = subprocess.Popen([*command, "--tpch", str(ROOT / "build" / "tpch")], cwd=ROOT)
-    try:
-        assert wait_for_port(port, 120)
-        yield port, process
-    finally:
-        process.kill()
-        process.wait()
-
-
 @pytest.fixture(scope="module")
 def port():
-    with server() as (port, _):
+    with server(standin) as (port, _):
         yield port
 
 
@@ -355,7 +339,7 @@ def test_a_secret_rotated_while_tasks_read_costs_nothing_and_doubles_nothing(
 
 
 def test_days_bring_what_changed_and_a_database_that_breaks_off_leaves_bronze_as_it_was(world, secrets, monkeypatch):
-    with server() as (port, process):
+    with server(standin) as (port, process):
         arn = secrets.create_secret(Name="own", SecretString=json.dumps(standin.secret(port)))["ARN"]
         first = ingested(world, arn, date(2026, 7, 28), history=True)
         again = ingested(world, arn, date(2026, 7, 28), history=True, attempt=2)
@@ -393,7 +377,7 @@ def test_days_bring_what_changed_and_a_database_that_breaks_off_leaves_bronze_as
 
 
 def test_a_row_that_breaks_the_contract_fails_the_ingest_and_lies_in_quarantine(world, secrets):
-    with server() as (port, _):
+    with server(standin) as (port, _):
         arn = secrets.create_secret(Name="own", SecretString=json.dumps(standin.secret(port)))["ARN"]
         change = "UPDATE sales.products SET size = 0, updated_at = '2026-07-30 10:00' WHERE product_id = 7"
         standin.psql(port, change)
@@ -410,7 +394,7 @@ def test_a_row_that_breaks_the_contract_fails_the_ingest_and_lies_in_quarantine(
 
 def test_a_stand_in_that_is_killed_leaves_neither_process_nor_folder():
     before = set(Path("/tmp").glob("assay-redshift-*"))  # noqa: S108
-    with server():
+    with server(standin):
         (folder,) = set(Path("/tmp").glob("assay-redshift-*")) - before  # noqa: S108
         postgres = int((folder / "data" / "postmaster.pid").read_text().split()[0])
     deadline = time.monotonic() + 10
