@@ -1,4 +1,5 @@
 """Redshift read by its real driver, from the stand-in that the laptop cloud runs."""
+# ruff: noqa: F811  # fixtures that are imported are asked for by their names
 
 import json
 import time
@@ -23,7 +24,7 @@ from pyspark.sql.types import (
 )
 from spark_day import World
 from spark_session import quiet, spark  # noqa: F401
-from standin_server import server
+from standin_server import port, server  # noqa: F401
 
 from contracts import contract as contracts
 from contracts.errors import ContractViolationError, InvalidRequestError, SourceUnavailableError
@@ -48,12 +49,6 @@ CANARY = "canary-Pa55'word"
 
 def at(day, hour=0):
     return datetime(2026, 7, day, hour, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def port():
-    with server(standin) as (port, _):
-        yield port
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +88,7 @@ def password(port):
 
 
 @pytest.fixture
-def lake(spark):  # noqa: F811
+def lake(spark):
     return Lake(spark, store=None, request=None)
 
 
@@ -304,7 +299,7 @@ def test_a_type_is_taken_only_where_every_value_is_kept(wanted, given, kept):
 
 
 @pytest.fixture
-def world(spark, tmp_path, monkeypatch):  # noqa: F811
+def world(spark, tmp_path, monkeypatch):
     return World(spark, tmp_path, monkeypatch)
 
 

@@ -1,4 +1,5 @@
 """A large read by way of S3. Postgres knows no UNLOAD, so a function stands for it that writes what Redshift would."""
+# ruff: noqa: F811  # fixtures that are imported are asked for by their names
 
 import json
 import re
@@ -10,7 +11,8 @@ import pytest
 from moto import mock_aws
 from spark_day import World
 from spark_session import quiet, spark  # noqa: F401
-from test_spark_redshift import LINES, server
+from standin_server import port  # noqa: F401
+from test_spark_redshift import LINES
 
 from contracts.errors import SourceUnavailableError
 from local.home import ROOT
@@ -24,12 +26,6 @@ STATEMENT = re.compile(
     r"UNLOAD \('(?P<query>(?:[^']|'')*)'\) TO '(?P<target>[^']*)' IAM_ROLE '(?P<role>[^']*)'"
     r" FORMAT AS PARQUET MANIFEST VERBOSE ALLOWOVERWRITE"
 )
-
-
-@pytest.fixture(scope="module")
-def port():
-    with server() as (port, _):
-        yield port
 
 
 @pytest.fixture
@@ -69,7 +65,7 @@ class Unloading:
 
 
 @pytest.fixture
-def world(spark, tmp_path, monkeypatch):  # noqa: F811
+def world(spark, tmp_path, monkeypatch):
     return World(spark, tmp_path, monkeypatch)
 
 
