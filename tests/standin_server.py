@@ -3,8 +3,10 @@
 import json
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from contextlib import contextmanager
+from pathlib import Path
 
 import boto3
 import pytest
@@ -92,3 +94,27 @@ def with_secret(read_part, secret):
         return read_part(wanted, part)
 
     return read
+
+
+def answered(port, path, data=None, token=""):
+    """The body of a stand-in's answer, an error's too."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{port}{path}", data, headers)) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        return json.load(error)
+
+
+def recorded(name):
+    """What the source itself answers, from `tests/events`."""
+    return json.loads((Path(__file__).parent / "events" / f"{name}.json").read_text())
+
+
+def shape(value):
+    """Names, and lists by their first element; texts and nulls are alike."""
+    if isinstance(value, dict):
+        return {name: shape(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [shape(each) for each in value[:1]]
+    return "text" if value is None or isinstance(value, str) else type(value).__name__

@@ -2,15 +2,22 @@
 # ruff: noqa: F811  # fixtures that are imported are asked for by their names
 
 import json
-import urllib.error
-import urllib.request
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import boto3
 import pytest
 from spark_session import quiet, spark  # noqa: F401
-from standin_server import fault, lake, port, rows_of, secret_arn, with_secret  # noqa: F401
+from standin_server import (  # noqa: F401
+    answered,
+    fault,
+    lake,
+    port,
+    recorded,
+    rows_of,
+    secret_arn,
+    shape,
+    with_secret,
+)
 
 from contracts import contract as contracts
 from contracts.errors import (
@@ -33,7 +40,6 @@ pytestmark = [quiet, pytest.mark.usefixtures("spark")]  # types of a contract's 
 CONTACTS = contracts.load("hubspot_contacts_bronze")
 END = datetime(2026, 9, 1, tzinfo=UTC)
 SHORT = Patience(seconds=30, first_wait_seconds=0.25, longest_wait_seconds=0.5, attempts=6)
-EVENTS = Path(__file__).parent / "events"
 
 
 def at(day):
@@ -187,14 +193,8 @@ def test_a_page_with_less_than_it_should_hold_is_asked_again(secret_arn, monkeyp
 
 def test_the_stand_in_answers_in_hubspots_shapes(port):
     def ask(path, body=None, token=standin.ACCESS_TOKEN):
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data=data, headers=headers)
-        try:
-            with urllib.request.urlopen(request) as answer:  # noqa: S310 (of this machine)
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            return json.load(error)
+        return answered(port, path, data, token)
 
     names = ["company", "email", "phone"]
     contacts = "/crm/v3/objects/contacts"
@@ -206,16 +206,7 @@ def test_the_stand_in_answers_in_hubspots_shapes(port):
         "hubspot_expired_token": ask(listed, token="of yesterday"),
     }
     for name, body in found.items():
-        assert _shape(body) == _shape(json.loads((EVENTS / f"{name}.json").read_text())), name
-
-
-def _shape(value):
-    """Names, and lists by their first element; texts and nulls are alike."""
-    if isinstance(value, dict):
-        return {name: _shape(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_shape(each) for each in value[:1]]
-    return "text" if value is None or isinstance(value, str) else type(value).__name__
+        assert shape(body) == shape(recorded(name)), name
 
 
 def test_an_interval_without_contacts_gives_none(lake, secret_arn):

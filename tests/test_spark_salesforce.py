@@ -3,10 +3,21 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from urllib.parse import urlencode
 
 import pytest
 from spark_session import quiet, spark  # noqa: F401
-from standin_server import fault, lake, port, rows_of, secret_arn, with_secret  # noqa: F401
+from standin_server import (  # noqa: F401
+    answered,
+    fault,
+    lake,
+    port,
+    recorded,
+    rows_of,
+    secret_arn,
+    shape,
+    with_secret,
+)
 
 from contracts import contract as contracts
 from contracts.errors import (
@@ -112,6 +123,32 @@ def test_what_stays_fails_with_a_clear_cause(in_this_process, secret_arn, fault,
         in_this_process(OPPORTUNITIES, secret_arn, None, END)
     assert type(refused.value) is error
     assert standin.CLIENT_SECRET not in str(refused.value)
+
+
+def test_the_stand_in_answers_in_salesforces_shapes(port, fault):
+    def sign_in(client_secret):
+        form = {"grant_type": "client_credentials", "client_id": standin.CLIENT_ID, "client_secret": client_secret}
+        return answered(port, "/services/oauth2/token", urlencode(form).encode())
+
+    def query(fields, token):
+        interval = "SystemModstamp >= 2019-01-01T00:00:00Z AND SystemModstamp < 2026-09-01T00:00:00Z"
+        soql = f"SELECT {fields} FROM Account WHERE {interval}"  # noqa: S608
+        return answered(port, f"/services/data/v64.0/queryAll/?{urlencode({'q': soql})}", token=token)
+
+    granted = sign_in(standin.CLIENT_SECRET)
+    token = granted["access_token"]
+    found = {
+        "salesforce_token": granted,
+        "salesforce_query_page": query("Id, Name, Phone, IsDeleted, SystemModstamp", token),
+        "salesforce_count": query("COUNT()", token),
+        "salesforce_refused_client": sign_in("of yesterday"),
+        "salesforce_session_ended": query("Id", "of yesterday"),
+        "salesforce_no_such_field": query("Id, Nickname", token),
+    }
+    fault("limit", 1)
+    found["salesforce_request_limit"] = query("Id", token)
+    for name, body in found.items():
+        assert shape(body) == shape(recorded(name)), name
 
 
 def test_an_interval_without_records_gives_none(lake, secret_arn):

@@ -1,7 +1,8 @@
 """Salesforce on the laptop: its REST API over the sample company's customers and the deals with them.
 
 Run as a child of the laptop cloud: `python -m local.standins.salesforce --port P --tpch FOLDER`. It knows the SOQL that
-the reader sends. A test switches a fault on with `POST /faults {"name": ..., "times": ...}`.
+the reader sends. A test switches a fault on with `POST /faults {"name": ..., "times": ...}`; its answers have the
+shapes of tests/events/salesforce_*.json.
 
 Source: Salesforce REST API, Query, QueryAll, sObject Describe, "Status Codes and Error Responses".
 """
@@ -9,6 +10,7 @@ Source: Salesforce REST API, Query, QueryAll, sObject Describe, "Status Codes an
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -91,6 +93,12 @@ def _stamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.000+0000")
 
 
+def _shown(kind: str, row: Record, names: Sequence[str]) -> Record:
+    """A record as a query shows it."""
+    attributes = {"type": kind, "url": f"{_DATA}sobjects/{kind}/{row['Id']}"}
+    return {"attributes": attributes, **{name: row[name] for name in names}}
+
+
 class Org(web.Faults):
     """The records, the sessions and cursors that are open, and the faults that are switched on."""
 
@@ -121,8 +129,7 @@ class Org(web.Faults):
             if name not in self.fields(said["object"]):
                 message = f"\nSELECT {name}\n ^\nERROR at Row:1:Column:8\nNo such column '{name}' on entity"
                 return 400, [{"message": f"{message} '{said['object']}'.", "errorCode": "INVALID_FIELD"}]
-        identity = {"attributes": {"type": said["object"]}}
-        return 200, self.page([{**identity, **{name: row[name] for name in names}} for row in rows], 0)
+        return 200, self.page([_shown(said["object"], row, names) for row in rows], 0)
 
     def more(self, identifier: str) -> tuple[int, Any]:
         """Status and body of a later page; a cursor is used once."""
@@ -161,7 +168,9 @@ def handler_of(org: Org) -> type[web.JsonHandler]:
             token = f"00DAq!{org.issued}"
             org.tokens.add(token)
             mine = f"http://{self.headers['Host']}"
-            return self.answer(200, {"access_token": token, "instance_url": mine, "token_type": "Bearer"})
+            granted = {"access_token": token, "token_type": "Bearer", "scope": "api", "instance_url": mine}
+            signed = {"id": f"{mine}/id/00DAq/005Aq", "issued_at": f"{time.time_ns() // 10**6}", "signature": "laptop"}
+            return self.answer(200, {**granted, **signed})
 
         def do_GET(self) -> None:  # noqa: N802 (http.server's name)
             url = urlsplit(self.path)
