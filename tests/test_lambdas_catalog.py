@@ -4,7 +4,7 @@ import re
 
 import boto3
 import pytest
-from test_lambdas_handlers import FakeGlue
+from handlers_cloud import FakeGlue
 
 from contracts import contract as contracts
 from lambdas.catalog import register, table_input

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 from lambdas_world import BUCKET
-from test_state_machines_paths import (  # noqa: F401
+from workflow_day import (  # noqa: F401
     FORWARD,
     Day,
     Execution,

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from test_state_machines_paths import FORWARD, Day, Execution, day, definition, jobs, trail  # noqa: F401
+from workflow_day import FORWARD, Day, Execution, day, definition, jobs, trail  # noqa: F401
 
 FILE = "maintenance.asl.json"
 SCHEDULED = {"scheduled_time": "2026-08-02T12:00:00Z"}
