@@ -13,7 +13,6 @@ from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as sf
 
 from contracts import contract as contracts
-from contracts.contract import Contract
 from spark_jobs.bronze import run_rows
 from spark_jobs.days import single_days
 from spark_jobs.job import INGEST, Job
@@ -36,7 +35,9 @@ class SilverTable:
         date: a column of dates or moments that never changes for a key, so that it prunes; None for a table that is
             read whole.
         order: columns that say how new a row is, most significant first.
-        settle: what is left to do under the key of tokens, which the secret of an ARN holds.
+        standardise: bronze's rows to silver's, one a key; of a table with personal values to what `states` takes.
+        personal: the kinds of personal values, which become tokens.
+        states: rows with tokens to silver's, one a key.
     """
 
     name: str
@@ -44,63 +45,28 @@ class SilverTable:
     date: str | None
     key: Sequence[str]
     order: Sequence[str]
-    standardise: Callable[[Contract, DataFrame], DataFrame]
+    standardise: Callable[[DataFrame], DataFrame]
     lineage: Lineage
-    settle: Callable[[DataFrame, str | None], DataFrame] | None = None
+    personal: Sequence[str] = ()
+    states: Callable[[DataFrame], DataFrame] | None = None
 
-    def made_from(self, source: Contract, bronze: DataFrame, secret_arn: str | None) -> DataFrame:
+    def made_from(self, bronze: DataFrame, secret_arn: str | None) -> DataFrame:
         """What rows of bronze make of the table, one row a key, in its contract's columns.
 
         Args:
-            source: the contract of bronze.
             bronze: its rows.
             secret_arn: the key of tokens; only tables with personal values need it.
         Raises:
             InvalidRequestError: it is needed and not there.
         """
-        rows = self.standardise(source, bronze)
-        return rows if self.settle is None else self.settle(rows, secret_arn)
+        rows = self.standardise(bronze)
+        return rows if self.states is None else self.states(with_tokens(rows, self.personal, secret_arn))
 
 
-def _standardise_rates(contract: Contract, bronze: DataFrame) -> DataFrame:
+def _rates(bronze: DataFrame) -> DataFrame:
+    contract = contracts.of_source("fx_rates")
     currencies = [field.name for field in contract.fields if field.name != rates.DAY]
     return rates.standardise(bronze, currencies, contract.parse.null_tokens if contract.parse else ())
-
-
-def _standardise_orders(_: Contract, bronze: DataFrame) -> DataFrame:
-    return orders.standardise(bronze)
-
-
-def _standardise_products(_: Contract, bronze: DataFrame) -> DataFrame:
-    return products.standardise(bronze)
-
-
-def _standardise_part_supply(_: Contract, bronze: DataFrame) -> DataFrame:
-    return part_supply.standardise(bronze)
-
-
-def _standardise_order_lines(_: Contract, bronze: DataFrame) -> DataFrame:
-    return order_lines.standardise(bronze)
-
-
-def _standardise_opportunities(_: Contract, bronze: DataFrame) -> DataFrame:
-    return opportunities.standardise(bronze)
-
-
-def _standardise_accounts(_: Contract, bronze: DataFrame) -> DataFrame:
-    return accounts.standardise(bronze)
-
-
-def _settle_accounts(rows: DataFrame, secret_arn: str | None) -> DataFrame:
-    return accounts.states(with_tokens(rows, accounts.PERSONAL, secret_arn))
-
-
-def _standardise_contacts(_: Contract, bronze: DataFrame) -> DataFrame:
-    return contacts.standardise(bronze)
-
-
-def _settle_contacts(rows: DataFrame, secret_arn: str | None) -> DataFrame:
-    return contacts.states(with_tokens(rows, contacts.PERSONAL, secret_arn))
 
 
 SILVER_TABLES = (
@@ -110,7 +76,7 @@ SILVER_TABLES = (
         date="rate_date",
         key=rates.KEY,
         order=rates.ORDER,
-        standardise=_standardise_rates,
+        standardise=_rates,
         lineage=rates.LINEAGE,
     ),
     SilverTable(
@@ -119,7 +85,7 @@ SILVER_TABLES = (
         date="order_date",
         key=orders.KEY,
         order=orders.ORDER,
-        standardise=_standardise_orders,
+        standardise=orders.standardise,
         lineage=orders.LINEAGE,
     ),
     SilverTable(
@@ -128,7 +94,7 @@ SILVER_TABLES = (
         date="created_at",
         key=opportunities.KEY,
         order=opportunities.ORDER,
-        standardise=_standardise_opportunities,
+        standardise=opportunities.standardise,
         lineage=opportunities.LINEAGE,
     ),
     SilverTable(
@@ -137,7 +103,7 @@ SILVER_TABLES = (
         date=None,
         key=products.KEY,
         order=products.ORDER,
-        standardise=_standardise_products,
+        standardise=products.standardise,
         lineage=products.LINEAGE,
     ),
     SilverTable(
@@ -146,7 +112,7 @@ SILVER_TABLES = (
         date="valid_from",
         key=part_supply.KEY,
         order=part_supply.ORDER,
-        standardise=_standardise_part_supply,
+        standardise=part_supply.standardise,
         lineage=part_supply.LINEAGE,
     ),
     SilverTable(
@@ -155,7 +121,7 @@ SILVER_TABLES = (
         date="order_date",
         key=order_lines.KEY,
         order=order_lines.ORDER,
-        standardise=_standardise_order_lines,
+        standardise=order_lines.standardise,
         lineage=order_lines.LINEAGE,
     ),
     SilverTable(
@@ -164,8 +130,9 @@ SILVER_TABLES = (
         date="updated_on",
         key=accounts.KEY,
         order=accounts.ORDER,
-        standardise=_standardise_accounts,
-        settle=_settle_accounts,
+        standardise=accounts.standardise,
+        personal=accounts.PERSONAL,
+        states=accounts.states,
         lineage=accounts.LINEAGE,
     ),
     SilverTable(
@@ -174,8 +141,9 @@ SILVER_TABLES = (
         date="updated_on",
         key=contacts.KEY,
         order=contacts.ORDER,
-        standardise=_standardise_contacts,
-        settle=_settle_contacts,
+        standardise=contacts.standardise,
+        personal=contacts.PERSONAL,
+        states=contacts.states,
         lineage=contacts.LINEAGE,
     ),
 )
@@ -213,7 +181,7 @@ def _write(job: Job, table: SilverTable) -> tuple[TableReceipt, tuple[Rejected, 
     contract = contracts.of_table(table.name)
     source = contracts.of_source(table.source)
     base = lake.version(table.name)
-    rows = table.made_from(source, run_rows(job, source), request.secret_arn)
+    rows = table.made_from(run_rows(job, source), request.secret_arn)
     current = None
     if base is not None and job.receipts.of(INGEST, table.source).table(source.table).rows:
         # read twice, once to know which of silver's days matter: a day's rows, so they fit
@@ -259,7 +227,7 @@ def _in_stretches(table: SilverTable, rows: DataFrame) -> DataFrame:
     """A history of many rows in files of a stretch of days each, which become the table as they are."""
     if table.date is None:
         return rows
-    if table.settle is not None:
+    if table.personal:
         rows = rows.persist()  # read twice, and Python workers made its tokens
     day = sf.col(table.date).cast("date")
     held = rows.agg(sf.min(day), sf.max(day), sf.count("*")).first()

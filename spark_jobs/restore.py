@@ -137,17 +137,15 @@ def _standardised(
     job: Job, table: SilverTable, contract: Contract, bronze: DataFrame, found: Sequence[Taken]
 ) -> Iterable[DataFrame]:
     """The rows of the runs as bronze_to_silver makes them, without those that a person had rejected from them."""
-    source = contracts.of_source(table.source)
     rejected = _rejected(job, table, contract)
     refusing = {run_id: refused_with(job.lake.store, run_id) for run_id in _runs_of(rejected)}
     with_rejections = {run_id for run_ids in refusing.values() for run_id in run_ids}
     together = [each for each in found if each.run_id not in with_rejections]
     key_arn = job.request.secret_arn
-    yield table.made_from(source, _of_runs(job, bronze, together), key_arn)
+    yield table.made_from(_of_runs(job, bronze, together), key_arn)
     for run_id in sorted(with_rejections & {each.run_id for each in found}):
-        rows = table.made_from(
-            source, _of_runs(job, bronze, [each for each in found if each.run_id == run_id]), key_arn
-        )
+        own = [each for each in found if each.run_id == run_id]
+        rows = table.made_from(_of_runs(job, bronze, own), key_arn)
         under = [each for each, run_ids in refusing.items() if run_id in run_ids]
         gone = rejected.where(sf.col("_by").isin(*under)).select(*table.key).distinct()
         yield rows.join(gone, list(table.key), how="left_anti")
