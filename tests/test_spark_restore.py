@@ -165,7 +165,7 @@ def test_a_restore_is_judged_and_on_record_before_it_commits(world, monkeypatch)
     standardise = restore.SILVER_TABLES[1].standardise
     broken = restore.replace(
         restore.SILVER_TABLES[1],
-        standardise=lambda contract, rows: standardise(contract, rows).withColumn("currency", sf.lit("XAU")),
+        standardise=lambda rows: standardise(rows).withColumn("currency", sf.lit("XAU")),
     )
     monkeypatch.setattr(restore, "SILVER_TABLES", (restore.SILVER_TABLES[0], broken))
     receipt = restored(world, ORDERS)
