@@ -22,7 +22,7 @@ from spark_jobs.receipts import Lineage, Outcome, Rejected, TableReceipt
 from spark_jobs.rejections import REJECTED_BY, mark, of_dataset, quarantine
 from spark_jobs.tokens import with_tokens
 from spark_jobs.transforms import accounts, contacts, opportunities, order_lines, orders, part_supply, products, rates
-from spark_jobs.transforms.newest import EXISTING, newer_than
+from spark_jobs.transforms.newest import EXISTING, newer_than, newest
 
 AT_ONCE = 3  # small writes wait for the driver more than for a core
 
@@ -35,9 +35,9 @@ class SilverTable:
         date: a column of dates or moments that never changes for a key, so that it prunes; None for a table that is
             read whole.
         order: columns that say how new a row is, most significant first.
-        standardise: bronze's rows to silver's, one a key; of a table with personal values to what `states` takes.
+        standardise: bronze's rows named and typed as silver has them, all states of a key.
         personal: the kinds of personal values, which become tokens.
-        states: rows with tokens to silver's, one a key.
+        as_silver: rows with tokens in the columns of silver.
     """
 
     name: str
@@ -48,19 +48,20 @@ class SilverTable:
     standardise: Callable[[DataFrame], DataFrame]
     lineage: Lineage
     personal: Sequence[str] = ()
-    states: Callable[[DataFrame], DataFrame] | None = None
+    as_silver: Callable[[DataFrame], DataFrame] | None = None
 
-    def made_from(self, bronze: DataFrame, secret_arn: str | None) -> DataFrame:
-        """What rows of bronze make of the table, one row a key, in its contract's columns.
+    def settled(self, rows: DataFrame, secret_arn: str | None) -> DataFrame:
+        """The newest row of each key, in the columns of the table's contract.
 
         Args:
-            bronze: its rows.
+            rows: as `standardise` gives them.
             secret_arn: the key of tokens; only tables with personal values need it.
         Raises:
             InvalidRequestError: it is needed and not there.
         """
-        rows = self.standardise(bronze)
-        return rows if self.states is None else self.states(with_tokens(rows, self.personal, secret_arn))
+        if self.as_silver is not None:
+            rows = self.as_silver(with_tokens(rows, self.personal, secret_arn))
+        return newest(rows, self.key, self.order).drop("_file")
 
 
 def _rates(bronze: DataFrame) -> DataFrame:
@@ -132,7 +133,7 @@ SILVER_TABLES = (
         order=accounts.ORDER,
         standardise=accounts.standardise,
         personal=accounts.PERSONAL,
-        states=accounts.states,
+        as_silver=accounts.as_silver,
         lineage=accounts.LINEAGE,
     ),
     SilverTable(
@@ -143,7 +144,7 @@ SILVER_TABLES = (
         order=contacts.ORDER,
         standardise=contacts.standardise,
         personal=contacts.PERSONAL,
-        states=contacts.states,
+        as_silver=contacts.as_silver,
         lineage=contacts.LINEAGE,
     ),
 )
@@ -152,8 +153,10 @@ SILVER_TABLES = (
 def bronze_to_silver(job: Job) -> Outcome:
     """Write the candidates of every silver table that the run's sources make."""
     silver = silver_tables(job)
+    largest_first = sorted(silver, key=lambda table: -_received(job, table))
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        written = tuple(pool.map(lambda table: _write(job, table), silver))
+        writes = {table.name: pool.submit(_write, job, table) for table in largest_first}
+    written = [writes[table.name].result() for table in silver]
     tables = tuple(receipt for receipt, _ in written)
     rejections = tuple(each for _, rejected in written for each in rejected)
     return Outcome(
@@ -170,6 +173,10 @@ def silver_tables(job: Job) -> tuple[SilverTable, ...]:
     return tuple(table for table in SILVER_TABLES if job.request.takes(table.source))
 
 
+def _received(job: Job, table: SilverTable) -> int:
+    return job.receipts.of(INGEST, table.source).table(contracts.of_source(table.source).table).rows
+
+
 def _counts(tables: Sequence[TableReceipt], rejections: Sequence[Rejected]) -> dict[str, int]:
     accepted, quarantined = sum(each.rows for each in tables), sum(each.rows for each in rejections)
     return {"received": accepted + quarantined, "accepted": accepted, "quarantined": quarantined}
@@ -181,7 +188,8 @@ def _write(job: Job, table: SilverTable) -> tuple[TableReceipt, tuple[Rejected, 
     contract = contracts.of_table(table.name)
     source = contracts.of_source(table.source)
     base = lake.version(table.name)
-    rows = table.made_from(run_rows(job, source), request.secret_arn)
+    states = table.standardise(run_rows(job, source))
+    rows = table.settled(states, request.secret_arn)
     current = None
     if base is not None and job.receipts.of(INGEST, table.source).table(source.table).rows:
         # read twice, once to know which of silver's days matter: a day's rows, so they fit
@@ -190,7 +198,7 @@ def _write(job: Job, table: SilverTable) -> tuple[TableReceipt, tuple[Rejected, 
         current = lake.read_days(table.name, base, table.date, days)
     if current is None:
         if base is None:
-            rows = _in_stretches(table, rows)
+            rows = _in_stretches(table, states, rows)
         candidates = rows.withColumn(EXISTING, sf.lit(False))
     else:
         candidates = newer_than(rows, current, table.key, table.order)
@@ -223,14 +231,15 @@ def _write(job: Job, table: SilverTable) -> tuple[TableReceipt, tuple[Rejected, 
     return receipt, rejected
 
 
-def _in_stretches(table: SilverTable, rows: DataFrame) -> DataFrame:
-    """A history of many rows in files of a stretch of days each, which become the table as they are."""
+def _in_stretches(table: SilverTable, states: DataFrame, rows: DataFrame) -> DataFrame:
+    """A history of many rows in files of a stretch of days each, which become the table as they are.
+
+    All its states tell about as well as the newest ones which days there are, and nothing is sorted to ask them.
+    """
     if table.date is None:
         return rows
-    if table.personal:
-        rows = rows.persist()  # read twice, and Python workers made its tokens
     day = sf.col(table.date).cast("date")
-    held = rows.agg(sf.min(day), sf.max(day), sf.count("*")).first()
+    held = states.agg(sf.min(day), sf.max(day), sf.count("*")).first()
     assert held is not None  # noqa: S101 (an aggregate has a row)
     first, last, count = held
     return rows if first is None else in_stretches(rows, table.date, first, last, count)

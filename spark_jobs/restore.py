@@ -142,10 +142,10 @@ def _standardised(
     with_rejections = {run_id for run_ids in refusing.values() for run_id in run_ids}
     together = [each for each in found if each.run_id not in with_rejections]
     key_arn = job.request.secret_arn
-    yield table.made_from(_of_runs(job, bronze, together), key_arn)
+    yield table.settled(table.standardise(_of_runs(job, bronze, together)), key_arn)
     for run_id in sorted(with_rejections & {each.run_id for each in found}):
         own = [each for each in found if each.run_id == run_id]
-        rows = table.made_from(_of_runs(job, bronze, own), key_arn)
+        rows = table.settled(table.standardise(_of_runs(job, bronze, own)), key_arn)
         under = [each for each, run_ids in refusing.items() if run_id in run_ids]
         gone = rejected.where(sf.col("_by").isin(*under)).select(*table.key).distinct()
         yield rows.join(gone, list(table.key), how="left_anti")

@@ -8,6 +8,7 @@ from spark_session import quiet, spark  # noqa: F401
 from contracts import contract as contracts
 from spark_jobs import tokens
 from spark_jobs.transforms import accounts, contacts
+from spark_jobs.transforms.newest import newest
 
 pytestmark = quiet
 
@@ -18,7 +19,7 @@ def test_accounts_are_typed_and_hold_no_personal_value(spark, workers_with_the_k
         raw_account(1, at(3), AccountNumber="n/a", BillingCountry="Atlantis", Phone="030 5550123"),
     ]
     named = accounts.standardise(frame(spark, ACCOUNTS, rows))
-    silver = accounts.states(tokens.with_tokens(named, accounts.PERSONAL, "arn"))
+    silver = accounts.as_silver(tokens.with_tokens(named, accounts.PERSONAL, "arn"))
     assert set(silver.columns) == {name for name, _ in contracts.load("accounts_silver").columns}
     picked = silver.orderBy("updated_at").select(
         "updated_on", "customer_id", "name_token", "phone_token", "country", "industry"
@@ -35,7 +36,7 @@ def test_contacts_are_typed_and_an_archived_one_changed_when_it_was_archived(spa
         raw_contact(1, at(2), archived=True, archivedAt=at(5)),
     ]
     named = contacts.standardise(frame(spark, CONTACTS, rows))
-    silver = contacts.states(tokens.with_tokens(named, contacts.PERSONAL, "arn"))
+    silver = contacts.as_silver(tokens.with_tokens(named, contacts.PERSONAL, "arn"))
     assert set(silver.columns) == {name for name, _ in contracts.load("contacts_silver").columns}
     picked = silver.orderBy("updated_at").select(
         "updated_on", "email_token", "name_token", "phone_token", "company_token", "is_deleted"
@@ -51,5 +52,6 @@ def test_of_two_states_of_one_moment_the_deleted_one_stands(spark, workers_with_
     rows = [raw_account(1, at(2), IsDeleted=True), raw_account(1, at(2), Industry="Zoos")]
     for order in (rows, rows[::-1]):
         named = accounts.standardise(frame(spark, ACCOUNTS, order))
-        silver = accounts.states(tokens.with_tokens(named, accounts.PERSONAL, "arn"))
+        states = accounts.as_silver(tokens.with_tokens(named, accounts.PERSONAL, "arn"))
+        silver = newest(states, accounts.KEY, accounts.ORDER)
         assert [tuple(row) for row in silver.select("is_deleted", "industry").collect()] == [(True, "Retail")]

@@ -10,6 +10,7 @@ from contracts import contract as contracts
 from spark_jobs.days import quarters_of
 from spark_jobs.row_rules import stored_schema
 from spark_jobs.transforms import line_facts, part_supply, product_performance
+from spark_jobs.transforms.newest import newest
 
 pytestmark = quiet
 MAY, JUNE = date(2026, 5, 4), date(2026, 6, 1)
@@ -127,7 +128,8 @@ def test_a_price_list_has_one_price_a_day(spark):  # noqa: F811
         (1, 1, 3, Decimal("3.00"), datetime(2026, 5, 5, 0, 0), "r"),
     ]
     types = "product_id bigint, supplier_id bigint, available_quantity int, supply_cost decimal(15,2), "
-    silver = part_supply.standardise(spark.createDataFrame(rows, types + "updated_at timestamp, _run_id string"))
+    states = part_supply.standardise(spark.createDataFrame(rows, types + "updated_at timestamp, _run_id string"))
+    silver = newest(states, part_supply.KEY, part_supply.ORDER)
     assert silver.schema == stored_schema(contracts.load("part_supply_silver"))
     assert sorted((row.valid_from.day, row.supply_cost_eur) for row in silver.collect()) == [
         (4, Decimal(2)),

@@ -12,6 +12,7 @@ from contracts import contract as contracts
 from spark_jobs import ingest
 from spark_jobs.row_rules import received_schema
 from spark_jobs.transforms import opportunities
+from spark_jobs.transforms.newest import newest
 
 pytestmark = quiet
 BRONZE = contracts.load("salesforce_opportunities_bronze")
@@ -61,7 +62,7 @@ def test_the_newest_state_stands_and_a_deleted_opportunity_stays(spark):  # noqa
         opportunity(TWO, "Prospecting", None, 28, deleted=True),
     ]
     bronze = spark.createDataFrame(rows, received_schema(BRONZE)).withColumn("_run_id", sf.lit("r1"))
-    silver = opportunities.standardise(bronze)
+    silver = newest(opportunities.standardise(bronze), opportunities.KEY, opportunities.ORDER)
     assert silver.columns == [name for name, _ in contracts.load("opportunities_silver").columns]
     assert sorted(tuple(row) for row in silver.select(*SHOWN).collect()) == [
         (ONE, "Closed Won", Decimal("12.50"), False, "r1"),

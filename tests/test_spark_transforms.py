@@ -33,7 +33,8 @@ def test_rates_become_one_row_a_quoted_currency_and_the_last_file_stands(spark):
         ],
         "Date string, USD string, GBP string, _file string, _received_at timestamp, _run_id string",
     )
-    assert rows(rates.standardise(bronze, ["USD", "GBP"], ["N/A", ""]).drop("received_at")) == [
+    silver = newest(rates.standardise(bronze, ["USD", "GBP"], ["N/A", ""]), rates.KEY, rates.ORDER)
+    assert rows(silver.select("rate_date", "currency", "rate", "_run_id")) == [
         (date(2026, 7, 29), "GBP", Decimal("0.83000000"), "r1"),
         (date(2026, 7, 29), "USD", Decimal("1.12000000"), "r1"),
         (date(2026, 7, 30), "USD", Decimal("1.11730000"), "r1"),
@@ -54,7 +55,7 @@ def test_orders_keep_their_newest_state(spark):  # noqa: F811
         ],
         ORDER_COLUMNS,
     )
-    assert rows(orders.standardise(bronze)) == [
+    assert rows(newest(orders.standardise(bronze), orders.KEY, orders.ORDER)) == [
         (1, 7, "F", date(2026, 7, 30), "EUR", Decimal("11.00"), "1-URGENT", naive(30, 2), "r1")
     ]
 

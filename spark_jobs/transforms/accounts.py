@@ -6,7 +6,6 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
 
 from spark_jobs.transforms import personal
-from spark_jobs.transforms.newest import newest
 
 KEY = ("account_id", "updated_at")
 # by what it says, never by the run that read it: any order of runs leaves the same state of a moment
@@ -56,8 +55,8 @@ def standardise(accounts: DataFrame) -> DataFrame:
     )
 
 
-def states(tokenised: DataFrame) -> DataFrame:
-    """One row an account and moment.
+def as_silver(tokenised: DataFrame) -> DataFrame:
+    """The accounts in the columns of silver.
 
     Args:
         tokenised: the columns of `standardise`, PERSONAL as tokens.
@@ -65,4 +64,4 @@ def states(tokenised: DataFrame) -> DataFrame:
         The columns of contracts/schemas/accounts_silver and _run_id.
     """
     named = tokenised.withColumnRenamed("company_token", "name_token")
-    return newest(named.select(*KEY, "updated_on", *ORDER, "_run_id"), KEY, ORDER)
+    return named.select(*KEY, "updated_on", *ORDER, "_run_id")

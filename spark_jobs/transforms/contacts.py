@@ -6,7 +6,6 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
 
 from spark_jobs.transforms import personal
-from spark_jobs.transforms.newest import newest
 
 KEY = ("contact_id", "updated_at")
 PERSONAL = (personal.EMAIL, personal.NAME, personal.PHONE, personal.COMPANY)
@@ -69,12 +68,12 @@ def standardise(contacts: DataFrame) -> DataFrame:
     )
 
 
-def states(tokenised: DataFrame) -> DataFrame:
-    """One row a contact and moment.
+def as_silver(tokenised: DataFrame) -> DataFrame:
+    """The contacts in the columns of silver.
 
     Args:
         tokenised: the columns of `standardise`, PERSONAL as tokens.
     Returns:
         The columns of contracts/schemas/contacts_silver and _run_id.
     """
-    return newest(tokenised.select(*KEY, "updated_on", *ORDER, "_run_id"), KEY, ORDER)
+    return tokenised.select(*KEY, "updated_on", *ORDER, "_run_id")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
 
-from spark_jobs.transforms.newest import newest
-
 KEY = ("opportunity_id",)
 ORDER = ("updated_at", "_run_id")
 _BRONZE = "bronze/salesforce_opportunities"
@@ -31,7 +29,7 @@ LINEAGE = {
 
 
 def standardise(opportunities: DataFrame) -> DataFrame:
-    """One row an opportunity, the one updated last; a deleted one stays, with is_deleted.
+    """The opportunities named and typed as silver has them, each of their states; a deleted one stays, with is_deleted.
 
     Args:
         opportunities: the columns of contracts/schemas/salesforce_opportunities_bronze and _run_id.
@@ -40,4 +38,4 @@ def standardise(opportunities: DataFrame) -> DataFrame:
         while nobody has estimated it.
     """
     named = opportunities.select(*(sf.col(field).alias(name) for name, field in _FIELDS.items()), "_run_id")
-    return newest(named.withColumn("stage", sf.trim("stage")), KEY, ("updated_at",))
+    return named.withColumn("stage", sf.trim("stage"))

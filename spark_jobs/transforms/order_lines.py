@@ -5,8 +5,6 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
 
-from spark_jobs.transforms.newest import newest
-
 KEY = ("order_id", "line_number")
 ORDER = ("updated_at", "_run_id")
 _BRONZE = "bronze/redshift_order_lines"
@@ -25,7 +23,7 @@ LINEAGE = {
 
 
 def standardise(lines: DataFrame) -> DataFrame:
-    """One row a line, the one updated last.
+    """The lines named and typed as silver has them, each of their states.
 
     Args:
         lines: the columns of contracts/schemas/redshift_order_lines_bronze and _run_id.
@@ -33,7 +31,7 @@ def standardise(lines: DataFrame) -> DataFrame:
         The columns of contracts/schemas/order_lines_silver and _run_id; gross_amount is in the order's currency,
         discount and tax are shares from 0 to 1.
     """
-    named = lines.select(
+    return lines.select(
         *_SAME,
         sf.col("extended_price").alias("gross_amount"),
         sf.col("discount").cast("decimal(5,4)").alias("discount"),
@@ -41,4 +39,3 @@ def standardise(lines: DataFrame) -> DataFrame:
         sf.trim("ship_mode").alias("ship_mode"),
         "_run_id",
     )
-    return newest(named, KEY, ("updated_at",))

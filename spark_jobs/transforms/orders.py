@@ -5,8 +5,6 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
 
-from spark_jobs.transforms.newest import newest
-
 KEY = ("order_id",)
 ORDER = ("updated_at", "_run_id")
 LINEAGE = {
@@ -26,14 +24,14 @@ LINEAGE = {
 
 
 def standardise(orders: DataFrame) -> DataFrame:
-    """One row an order, the one updated last.
+    """The orders named and typed as silver has them, each of their states.
 
     Args:
         orders: the columns of contracts/schemas/snowflake_orders_bronze and _run_id.
     Returns:
         The columns of contracts/schemas/orders_silver and _run_id; amount is in the order's currency.
     """
-    typed = orders.select(
+    return orders.select(
         "order_id",
         "customer_id",
         "order_status",
@@ -44,4 +42,3 @@ def standardise(orders: DataFrame) -> DataFrame:
         "updated_at",
         "_run_id",
     )
-    return newest(typed, KEY, ("updated_at",))

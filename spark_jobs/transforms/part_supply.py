@@ -5,8 +5,6 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
 
-from spark_jobs.transforms.newest import newest
-
 KEY = ("product_id", "supplier_id", "valid_from")
 ORDER = ("updated_at", "_run_id")
 _BRONZE = "bronze/redshift_part_supply"
@@ -25,14 +23,14 @@ LINEAGE = {
 
 
 def standardise(supply: DataFrame) -> DataFrame:
-    """One row a product, supplier and day on which its supply changed: the day's last change.
+    """The prices and stocks of products, each of their states, with the day from which it stands.
 
     Args:
         supply: the columns of contracts/schemas/redshift_part_supply_bronze and _run_id.
     Returns:
         The columns of contracts/schemas/part_supply_silver and _run_id; valid_from is the day of updated_at, UTC.
     """
-    named = supply.select(
+    return supply.select(
         "product_id",
         "supplier_id",
         sf.to_date("updated_at").alias("valid_from"),
@@ -41,4 +39,3 @@ def standardise(supply: DataFrame) -> DataFrame:
         "updated_at",
         "_run_id",
     )
-    return newest(named, KEY, ("updated_at",))

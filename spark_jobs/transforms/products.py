@@ -5,8 +5,6 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
 
-from spark_jobs.transforms.newest import newest
-
 KEY = ("product_id",)
 ORDER = ("updated_at", "_run_id")
 _BRONZE = "bronze/redshift_products"
@@ -30,14 +28,14 @@ DIMENSION_LINEAGE = {
 
 
 def standardise(products: DataFrame) -> DataFrame:
-    """One row a product, the one updated last, its texts trimmed.
+    """The products named as silver has them, each of their states, texts trimmed.
 
     Args:
         products: the columns of contracts/schemas/redshift_products_bronze and _run_id.
     Returns:
         The columns of contracts/schemas/products_silver and _run_id.
     """
-    named = products.select(
+    return products.select(
         *(
             sf.trim(field).alias(name) if name in _TEXTS else sf.col(field).alias(name)
             for name, field in _FIELDS.items()
@@ -45,7 +43,6 @@ def standardise(products: DataFrame) -> DataFrame:
         "updated_at",
         "_run_id",
     )
-    return newest(named, KEY, ("updated_at",))
 
 
 def dim_product(products: DataFrame) -> DataFrame:

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
 
-from spark_jobs.transforms.newest import newest
-
 KEY = ("rate_date", "currency")
 ORDER = ("received_at", "_run_id")
 DAY = "Date"
@@ -25,26 +23,26 @@ LINEAGE = {
 
 
 def standardise(rates: DataFrame, currencies: Sequence[str], null_tokens: Sequence[str]) -> DataFrame:
-    """One row a day and currency that was quoted, the one received last.
+    """The rates that were quoted, one row a day and currency of each file.
 
     Args:
         rates: Date as ISO text, a column of text a currency, _file, _received_at, _run_id.
         currencies: the columns that hold rates.
         null_tokens: the texts that stand for no rate.
     Returns:
-        rate_date date, currency string, rate decimal(18,8) (units for one euro), received_at timestamp, _run_id.
+        rate_date date, currency string, received_at timestamp, _run_id, _file, which tells of files received at once,
+        rate decimal(18,8) (units for one euro).
     Source: contracts/schemas/fx_rates_bronze, fx_rates_silver.
     """
-    quoted = (
+    return (
         rates.unpivot([DAY, "_file", "_received_at", "_run_id"], list(currencies), "currency", "text")
         .where(~sf.col("text").isin(*null_tokens))
         .select(
             sf.col(DAY).cast("date").alias("rate_date"),
             "currency",
-            sf.col("text").cast("decimal(18,8)").alias("rate"),
             sf.col("_received_at").alias("received_at"),
             "_run_id",
             "_file",
+            sf.col("text").cast("decimal(18,8)").alias("rate"),
         )
     )
-    return newest(quoted, KEY, (*ORDER, "_file")).select("rate_date", "currency", "rate", "received_at", "_run_id")
