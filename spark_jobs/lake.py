@@ -42,7 +42,7 @@ PROPERTIES = {
     # as long as VACUUM keeps files: it takes a file for an orphan once the log has forgotten when it was removed
     "delta.deletedFileRetentionDuration": f"interval {RETENTION_DAYS} days",
 }
-ROWS_A_FILE = 100_000
+ROWS_A_FILE = 50_000
 FILES_NAMED = 32  # Spark has a job of its own look for more files than that
 _TRANSACTION_CONF = "spark.databricks.delta.write.txnAppId"
 _TRANSACTION_VERSION_CONF = "spark.databricks.delta.write.txnVersion"
