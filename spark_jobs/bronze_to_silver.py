@@ -61,7 +61,7 @@ class SilverTable:
         """
         if self.as_silver is not None:
             rows = self.as_silver(with_tokens(rows, self.personal, secret_arn))
-        return newest(rows, self.key, self.order).drop("_file")
+        return newest(rows, self.key, self.order).drop("_file")  # told apart rates that were received at once
 
 
 def _rates(bronze: DataFrame) -> DataFrame:
@@ -174,6 +174,7 @@ def silver_tables(job: Job) -> tuple[SilverTable, ...]:
 
 
 def _received(job: Job, table: SilverTable) -> int:
+    """How many rows of its source the run has brought."""
     return job.receipts.of(INGEST, table.source).table(contracts.of_source(table.source).table).rows
 
 
@@ -191,7 +192,7 @@ def _write(job: Job, table: SilverTable) -> tuple[TableReceipt, tuple[Rejected, 
     states = table.standardise(run_rows(job, source))
     rows = table.settled(states, request.secret_arn)
     current = None
-    if base is not None and job.receipts.of(INGEST, table.source).table(source.table).rows:
+    if base is not None and _received(job, table):
         # read twice, once to know which of silver's days matter: a day's rows, so they fit
         rows = rows.persist()
         days = None if table.date is None else single_days(distinct_dates(rows, table.date))

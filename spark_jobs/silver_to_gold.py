@@ -15,7 +15,7 @@ from pyspark.sql import functions as sf
 from contracts import contract as contracts
 from spark_jobs.bronze_to_silver import AT_ONCE
 from spark_jobs.gold_tables import REVENUE, SEAL, GoldTable, gold_tables
-from spark_jobs.gold_view import LINE_FACTS, PERFORMANCE, GoldView, versions
+from spark_jobs.gold_view import LINE_FACTS, GoldView, versions
 from spark_jobs.job import BRONZE_TO_SILVER, Job
 from spark_jobs.lake import in_stretches
 from spark_jobs.receipts import Outcome, TableReceipt
@@ -40,7 +40,7 @@ def silver_to_gold(job: Job) -> Outcome:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         if LINE_FACTS in bases and bases[LINE_FACTS] is None:
             # what is computed from lines reads them back: a history of them is no thing to compute twice or to keep
-            waiting = [table for table in others if table.name in (PERFORMANCE, SEAL)]
+            waiting = [table for table in others if LINE_FACTS in table.after or table.name == SEAL]
             others = [table for table in others if table not in waiting]
             others.sort(key=lambda table: table.name != LINE_FACTS)  # they take longest
             writes = pool.map(lambda table: _write(job, view, table), others)
