@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.model import ServiceModel
 from botocore.validate import validate_parameters
-from lambdas_world import ACCOUNT, BUCKET, EXECUTION, ROLES, TABLE, event
+from lambdas_world import ACCOUNT, BUCKET, EXECUTION, create_ledger, environment, event
 from moto import mock_aws
 from moto.emrserverless.models import emrserverless_backends
 
@@ -65,20 +65,11 @@ class Cloud:
         monkeypatch.setenv("MOTO_ACCOUNT_ID", ACCOUNT)
         aws.forget_clients()
         aws.s3().create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        aws.dynamodb().create_table(
-            TableName=TABLE,
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-        )
+        create_ledger(aws.dynamodb())
         application = aws.emr_serverless().create_application(
             name="assay-test", type="SPARK", releaseLabel="emr-6.6.0", clientToken="t"
         )
         self.application_id = application["applicationId"]
-        databases = {layer: f"assay_test_{layer}" for layer in ("bronze", "silver", "gold", "quality")}
         self.glue = FakeGlue(aws.glue().meta.service_model)
         monkeypatch.setattr(aws, "glue", lambda: self.glue)
         topic = aws.sns().create_topic(Name="assay-test-notices")["TopicArn"]
@@ -88,28 +79,12 @@ class Cloud:
             "QueueArn"
         ]
         aws.sns().subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn)
-        environment = {
-            "STAGE": "test",
-            "LAKE_BUCKET": BUCKET,
-            "CODE_BUCKET": "assay-test-code",
-            "LEDGER_TABLE": TABLE,
-            "APPLICATION_ID": self.application_id,
-            "JOB_ROLES": json.dumps(ROLES),
-            "SECRET_ARNS": "{}",
-            "PII_KEY_ARN": "arn:pii-key",
-            "SOURCES": '["fx_rates", "snowflake_orders"]',
-            "FAIL_FROM": '{"error": "1"}',
-            "SPARK_CONF": '{"spark.driver.extraJavaOptions": "-Da=1 -Db=2"}',
-            "SPARK_ENTRY_KEY": "spark/1/main.py",
-            "SPARK_CODE_KEY": "spark/1/code.zip",
-            "SPARK_DEPS_KEY": "spark/deps-1.tar.gz",
-            "CODE_DIGEST": "code1",
-            "JOB_TIMEOUT_MINUTES": "60",
-            "LEASE_WAIT_MINUTES": "240",
-            "GLUE_DATABASES": json.dumps(databases),
-            "NOTICE_TOPIC_ARN": topic,
-        }
-        for name, value in environment.items():
+        variables = environment(
+            APPLICATION_ID=self.application_id,
+            SPARK_CONF='{"spark.driver.extraJavaOptions": "-Da=1 -Db=2"}',
+            NOTICE_TOPIC_ARN=topic,
+        )
+        for name, value in variables.items():
             monkeypatch.setenv(name, value)
 
     def call(self, function: str, payload: dict[str, Any]) -> dict[str, Any]:

@@ -10,10 +10,10 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, cast
 
 from botocore.exceptions import ClientError
+from recorded_events import recorded
 
 from lambdas import digests
 from lambdas.emr import LIVE, JobRuns
@@ -36,6 +36,7 @@ ROLES = {
     actor: f"arn:aws:iam::{ACCOUNT}:role/assay-test-{actor}"
     for actor in ("ingest", "check", "silver", "publish_silver", "gold", "publish", "maintain", "restore")
 }
+DATABASES = ("bronze", "silver", "gold", "quality")
 NOW = datetime(2026, 7, 31, 6, 0, 12, tzinfo=UTC)
 SETTINGS = LaunchSettings(
     ledger_table=TABLE,
@@ -365,7 +366,43 @@ class World:
 
 def event(name: str, **detail: Any) -> dict[str, Any]:
     """A recorded event, with parts of its detail changed."""
-    path = Path(__file__).parent / "events" / f"{name}.json"
-    recorded: dict[str, Any] = json.loads(path.read_text())
-    inner: Mapping[str, Any] = recorded.get("detail", {})
-    return {**recorded, "detail": {**inner, **detail}} if inner else recorded
+    sent: dict[str, Any] = recorded(name)
+    inner: Mapping[str, Any] = sent.get("detail", {})
+    return {**sent, "detail": {**inner, **detail}} if inner else sent
+
+
+def create_ledger(dynamodb: Any, name: str = TABLE) -> None:
+    """The ledger's table, empty."""
+    keys = {"pk": "HASH", "sk": "RANGE"}
+    dynamodb.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in keys.items()],
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+    )
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """The variables that the functions are deployed with, some of them changed."""
+    return {
+        "STAGE": "test",
+        "LAKE_BUCKET": BUCKET,
+        "CODE_BUCKET": "assay-test-code",
+        "LEDGER_TABLE": TABLE,
+        "APPLICATION_ID": "00app",
+        "JOB_ROLES": json.dumps(ROLES),
+        "SECRET_ARNS": "{}",
+        "PII_KEY_ARN": "arn:pii-key",
+        "SOURCES": '["fx_rates", "snowflake_orders"]',
+        "FAIL_FROM": '{"error": "1"}',
+        "SPARK_CONF": "{}",
+        "SPARK_ENTRY_KEY": "spark/1/main.py",
+        "SPARK_CODE_KEY": "spark/1/code.zip",
+        "SPARK_DEPS_KEY": "spark/deps-1.tar.gz",
+        "CODE_DIGEST": "code1",
+        "JOB_TIMEOUT_MINUTES": "60",
+        "LEASE_WAIT_MINUTES": "240",
+        "GLUE_DATABASES": json.dumps({layer: f"assay_test_{layer}" for layer in DATABASES}),
+        "NOTICE_TOPIC_ARN": f"arn:aws:sns:eu-west-1:{ACCOUNT}:assay-test-notices",
+        **changes,
+    }

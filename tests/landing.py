@@ -43,6 +43,28 @@ def message(each: Arrived, message_id: str = "m1") -> dict[str, Any]:
     return {"messageId": message_id, "body": json.dumps(body), "eventSource": "aws:sqs"}
 
 
+def opening(
+    request: dict[str, Any],
+    execution: str,
+    workflow: str = "file_arrival",
+    *,
+    alive: bool = True,
+    unique: str = "f" * 32,
+) -> Opening:
+    """What an execution asks of the ledger; `alive`: whether the run that it may supersede can still go on."""
+    return Opening(
+        execution_arn=EXECUTION + execution,
+        request=request,
+        now=AT,
+        unique=unique,
+        code_digest="code1",
+        released=digests.released(),
+        sources=("fx_rates", "snowflake_orders"),
+        workflow=workflow,
+        can_still_run=lambda _: alive,
+    )
+
+
 class Executions:
     """StartExecution of standard workflows: idempotent while the input is the same and the execution runs."""
 
@@ -84,18 +106,8 @@ class Landing:
         )
 
     def open(self, name: str) -> Run:
-        opening = Opening(
-            execution_arn=EXECUTION + name,
-            request=json.loads(self.executions.inputs[name]),
-            now=AT,
-            unique=name[-32:],
-            code_digest="code1",
-            released=digests.released(),
-            sources=("fx_rates", "snowflake_orders"),
-            workflow="file_arrival",
-            can_still_run=lambda _: True,
-        )
-        run = self.world.ledger.run(open_run(self.world.ledger, opening)["run_id"])
+        asked = opening(json.loads(self.executions.inputs[name]), name, unique=name[-32:])
+        run = self.world.ledger.run(open_run(self.world.ledger, asked)["run_id"])
         assert run is not None
         return run
 

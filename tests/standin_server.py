@@ -6,7 +6,6 @@ import sys
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
-from pathlib import Path
 
 import boto3
 import pytest
@@ -58,8 +57,7 @@ def fault(port):
 
     def switch(name, times):
         names.append(name)
-        body = json.dumps({"name": name, "times": times}).encode()
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/faults", data=body).close()
+        answered(port, "/faults", json.dumps({"name": name, "times": times}).encode())
 
     yield switch
     for name in set(names):
@@ -104,11 +102,6 @@ def answered(port, path, data=None, token=""):
             return json.load(answer)
     except urllib.error.HTTPError as error:
         return json.load(error)
-
-
-def recorded(name):
-    """What the source itself answers, from `tests/events`."""
-    return json.loads((Path(__file__).parent / "events" / f"{name}.json").read_text())
 
 
 def shape(value):

@@ -6,16 +6,15 @@ from datetime import date
 from typing import Any
 
 import pytest
-from lambdas_world import EXECUTION, Faults, World
-from landing import AT, FIVE, FX, Landing, arrived, etag_of, taken
+from lambdas_world import Faults, World
+from landing import FIVE, FX, Landing, arrived, etag_of, opening, taken
 
 from contracts.errors import InvalidRequestError
-from lambdas import digests
 from lambdas.arrival_sets import Gatherer
 from lambdas.arrivals import held_by_others
 from lambdas.gathering import set_name
 from lambdas.ledger import OPEN, SUCCEEDED
-from lambdas.opening import Opening, open_run
+from lambdas.opening import open_run
 from lambdas.records import GATHERING
 
 
@@ -128,24 +127,10 @@ def test_a_set_has_one_run_and_the_days_know_nothing_of_it() -> None:
     assert ledger.watermark() is None
     assert ledger.interval_claim("2026-07-30") is None
     assert landing.open(name) == run  # asked again
-    second = _opening(json.loads(landing.executions.inputs[name]), "by-hand")
+    second = opening(json.loads(landing.executions.inputs[name]), "by-hand")
     answer = open_run(ledger, second)
     assert (answer["disposition"], answer["run_id"]) == ("ALREADY_DONE", run.run_id)
     assert answer["sources"] == ["fx_rates"]
-
-
-def _opening(request: dict[str, Any], execution: str, workflow: str = "file_arrival", alive: bool = True) -> Opening:
-    return Opening(
-        execution_arn=EXECUTION + execution,
-        request=request,
-        now=AT,
-        unique="f" * 32,
-        code_digest="code1",
-        released=digests.released(),
-        sources=("fx_rates", "snowflake_orders"),
-        workflow=workflow,
-        can_still_run=lambda _: alive,
-    )
 
 
 def test_a_run_of_a_set_can_be_superseded_in_its_own_workflow_only() -> None:
@@ -157,8 +142,8 @@ def test_a_run_of_a_set_can_be_superseded_in_its_own_workflow_only() -> None:
     request = {"supersedes": dead.run_id}
     ledger = landing.world.ledger
     with pytest.raises(InvalidRequestError, match="is of file_arrival"):
-        open_run(ledger, _opening(request, "daily", workflow="daily_batch", alive=False))
-    answer = open_run(ledger, _opening(request, "again", alive=False))
+        open_run(ledger, opening(request, "daily", workflow="daily_batch", alive=False))
+    answer = open_run(ledger, opening(request, "again", alive=False))
     successor = ledger.live_run(answer["run_id"])
     assert (answer["disposition"], successor.arrival_set, answer["sources"]) == ("OPENED", name, ["fx_rates"])
     assert [each.key for each in taken(landing.world, successor)] == [FIVE[0].key]
@@ -176,7 +161,7 @@ def test_a_run_of_a_set_can_be_superseded_in_its_own_workflow_only() -> None:
 )
 def test_an_input_that_names_no_set_is_refused(request_: dict[str, Any], workflow: str, words: str) -> None:
     with pytest.raises(InvalidRequestError, match=words):
-        open_run(World().ledger, _opening(request_, "x", workflow))
+        open_run(World().ledger, opening(request_, "x", workflow))
 
 
 def test_a_set_that_is_still_gathering_has_no_run() -> None:
@@ -190,4 +175,4 @@ def test_a_set_that_is_still_gathering_has_no_run() -> None:
     assert found is not None
     assert found.status == GATHERING
     with pytest.raises(InvalidRequestError, match="no set of arrivals ready"):
-        open_run(landing.world.ledger, _opening({"arrival_set": name}, "early"))
+        open_run(landing.world.ledger, opening({"arrival_set": name}, "early"))

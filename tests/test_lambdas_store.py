@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import boto3
 import pytest
-from lambdas_world import MemoryStore
+from lambdas_world import MemoryStore, create_ledger
 from moto import mock_aws
 
 from lambdas.store import Create, Replace, Store
@@ -16,15 +16,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[Store]:
         return
     with mock_aws():
         client = boto3.client("dynamodb", "eu-west-1", aws_access_key_id="testing", aws_secret_access_key="testing")
-        client.create_table(
-            TableName="ledger",
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-        )
+        create_ledger(client, "ledger")
         yield Store(client, "ledger")
 
 

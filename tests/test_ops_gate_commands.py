@@ -4,7 +4,7 @@ import datetime
 import json
 
 import pytest
-from lambdas_world import TABLE, World
+from lambdas_world import TABLE, World, create_ledger
 from moto import mock_aws
 from typer.testing import CliRunner
 
@@ -29,15 +29,7 @@ def ledger(monkeypatch):
     )  # fmt: skip
     monkeypatch.setattr(gate_commands, "platform", {"dev": target}.__getitem__)
     with mock_aws():
-        access.dynamodb.create_table(
-            TableName=TABLE,
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-        )
+        create_ledger(access.dynamodb)
         yield Ledger(Store(access.dynamodb, TABLE))
 
 

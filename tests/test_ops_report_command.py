@@ -7,10 +7,10 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
-from typing import Any
 
 import pytest
 import report_world as world
+from lambdas_world import create_ledger
 from report_world import CANARY, DATE, RUN
 from typer.testing import CliRunner
 
@@ -79,11 +79,7 @@ def filled(endpoint_url):
     access.s3.put_object(Bucket=LAKE, Key=f"runs/{RUN}/check_gold/all/3.json", Body=b"{cut")
     options = {"AWS_ENDPOINT_URL": endpoint_url, "AWS_ALLOW_HTTP": "true", "AWS_REGION": REGION}
     world.fill(f"s3://{LAKE}", storage_options=options | {name.upper(): value for name, value in keys.items()})
-    keys_of_a_table: Any = {
-        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
-    }
-    access.dynamodb.create_table(TableName="ledger", BillingMode="PAY_PER_REQUEST", **keys_of_a_table)
+    create_ledger(access.dynamodb, "ledger")
     definition = {
         "QueryLanguage": "JSONata",
         "StartAt": "OpenRun",

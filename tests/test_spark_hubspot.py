@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import boto3
 import pytest
+from recorded_events import recorded
 from spark_session import quiet, spark  # noqa: F401
 from standin_server import (  # noqa: F401
     answered,
     fault,
     lake,
     port,
-    recorded,
     rows_of,
     secret_arn,
     shape,

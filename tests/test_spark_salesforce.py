@@ -6,13 +6,13 @@ from decimal import Decimal
 from urllib.parse import urlencode
 
 import pytest
+from recorded_events import recorded
 from spark_session import quiet, spark  # noqa: F401
 from standin_server import (  # noqa: F401
     answered,
     fault,
     lake,
     port,
-    recorded,
     rows_of,
     secret_arn,
     shape,

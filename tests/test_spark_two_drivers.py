@@ -14,6 +14,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+from lambdas_world import create_ledger
 
 from local.home import ACCOUNT, REGION, ROOT, SECRET_ACCESS_KEY
 from local.processes import free_port
@@ -51,12 +52,7 @@ def lake(aws):
     """A bucket and a ledger of the test's own."""
     name = f"lake-{uuid.uuid4()}"
     client("s3", aws).create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
-    client("dynamodb", aws).create_table(
-        TableName=name,
-        BillingMode="PAY_PER_REQUEST",
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each in ("pk", "sk")],
-    )
+    create_ledger(client("dynamodb", aws), name)
     return name
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from lambdas_world import ACCOUNT, BUCKET, EXECUTION, ROLES, TABLE, World, refusal
+from lambdas_world import ACCOUNT, EXECUTION, World, environment, refusal
 
 from contracts import contract as contracts
 from lambdas import aws, runtime
@@ -30,7 +30,6 @@ FUNCTIONS = {
     "EmitLineageAndMetricsFunction": "emit_lineage_and_metrics",
     "CloseRunFunction": "close_run",
 }
-LAYERS = ("bronze", "silver", "gold")
 OUTCOMES: dict[str, dict[str, Any]] = {
     "ingest": {},
     "check_bronze": {"verdict": "PASS"},
@@ -236,28 +235,7 @@ def land_rates(day: Day, usd: str = "1.1", date: str = "2026-07-30") -> None:
 @pytest.fixture
 def day(monkeypatch: pytest.MonkeyPatch) -> Iterator[Day]:
     one = Day()
-    environment = {
-        "STAGE": "test",
-        "LAKE_BUCKET": BUCKET,
-        "CODE_BUCKET": "assay-test-code",
-        "LEDGER_TABLE": TABLE,
-        "APPLICATION_ID": "00app",
-        "JOB_ROLES": json.dumps(ROLES),
-        "SECRET_ARNS": "{}",
-        "PII_KEY_ARN": "arn:pii-key",
-        "SOURCES": '["fx_rates", "snowflake_orders"]',
-        "SPARK_CONF": "{}",
-        "FAIL_FROM": '{"error": "1"}',
-        "SPARK_ENTRY_KEY": "spark/1/main.py",
-        "SPARK_CODE_KEY": "spark/1/code.zip",
-        "SPARK_DEPS_KEY": "spark/deps-1.tar.gz",
-        "CODE_DIGEST": "code1",
-        "JOB_TIMEOUT_MINUTES": "2",
-        "LEASE_WAIT_MINUTES": "240",
-        "GLUE_DATABASES": json.dumps({layer: f"assay_test_{layer}" for layer in (*LAYERS, "quality")}),
-        "NOTICE_TOPIC_ARN": f"arn:aws:sns:eu-west-1:{ACCOUNT}:assay-test-notices",
-    }
-    for name, value in environment.items():
+    for name, value in environment(JOB_TIMEOUT_MINUTES="2").items():
         monkeypatch.setenv(name, value)
     sfn, glue = Sfn(), Glue()
     monkeypatch.setattr(runtime, "ledger", lambda: one.world.ledger)
